@@ -1,1 +1,4 @@
 //! skeleton
+pub mod media;
+pub mod mkv;
+pub mod time;

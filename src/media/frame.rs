@@ -1,0 +1,73 @@
+//! One encoded picture (or audio packet) on its way to the service.
+//!
+//! In: the encoder's output. Out: the same, with wall-clock times. The payload is shared, never copied.
+//!
+//! Does not belong here: checking the payload ([`super::check_nal_lengths`]), converting running time.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::time::Timestamp;
+
+/// One encoded access unit of one track.
+///
+/// Cloning shares the payload.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The track it belongs to.
+    pub track: TrackNumber,
+    /// When it is shown: nanoseconds since the UNIX epoch.
+    pub pts: Timestamp,
+    /// When it is decoded, if the source says so. Only for ordering; never on the wire.
+    pub dts: Option<Timestamp>,
+    /// Decoding may start here. A fragment must begin with such a frame.
+    pub key: bool,
+    /// The bytes as the codec's Matroska mapping wants them (H.264: NAL units with length prefixes).
+    pub payload: Bytes,
+}
+
+impl fmt::Debug for Frame {
+    /// The payload's length in place of the payload.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("track", &self.track.get())
+            .field("pts", &format_args!("{}", self.pts))
+            .field("dts", &self.dts.map(|dts| dts.to_string()))
+            .field("key", &self.key)
+            .field("payload", &format_args!("{} bytes", self.payload.len()))
+            .finish()
+    }
+}
+
+/// The number of a track in the MKV stream: 1 to 126.
+///
+/// 126 is the largest number whose EBML variable-size form takes one byte; the service allows 3 tracks.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TrackNumber(u8);
+
+impl TrackNumber {
+    /// The video track. Image generation and `GetImages` read track 1 only.
+    pub const VIDEO: Self = Self(1);
+    /// The audio track beside a video track.
+    pub const AUDIO: Self = Self(2);
+
+    /// The track number, or `None` outside 1 to 126.
+    pub const fn new(number: u8) -> Option<Self> {
+        match number {
+            1..=126 => Some(Self(number)),
+            _ => None,
+        }
+    }
+
+    /// The number, 1 to 126.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for TrackNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

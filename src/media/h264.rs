@@ -1,0 +1,283 @@
+//! H.264: the codec private data (avcC) and the length prefixes of NAL units.
+//!
+//! In: the AVCDecoderConfigurationRecord of ISO/IEC 14496-15 (§5.3.3.1) and access units as they come from the
+//! encoder. Out: what the sink must know of them, or what is wrong with them and where. No input can panic.
+//!
+//! Does not belong here: byte-stream (Annex B) format, decoding of pictures.
+
+use std::fmt;
+
+use h264_reader::avcc::{AvcDecoderConfigurationRecord, AvccError};
+use h264_reader::nal::sps::SeqParameterSet;
+use h264_reader::nal::{Nal, NalHeader, RefNal, UnitType};
+
+/// Bytes before the first sequence parameter set in the record.
+const FIXED_FIELDS: usize = 6;
+
+/// What an avcC record says. It is valid: version 1, complete, with at least one SPS and one PPS.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Avcc {
+    nal_length_size: u8,
+    profile: u8,
+    level: u8,
+    dimensions: Option<(u32, u32)>,
+}
+
+impl Avcc {
+    /// Reads an avcC record, the codec private data of H.264.
+    ///
+    /// A parameter set that is malformed inside is not an error (decoders know more dialects than this parser);
+    /// then [`Avcc::dimensions`] is `None`.
+    ///
+    /// # Errors
+    /// A record that is truncated or of another version, a length size of 3, no SPS or PPS, something else in their
+    /// place.
+    pub fn parse(record: &[u8]) -> Result<Self, InvalidAvcc> {
+        let fields =
+            AvcDecoderConfigurationRecord::try_from(record).map_err(|error| match error {
+                AvccError::UnsupportedConfigurationVersion(version) => {
+                    InvalidAvcc::Version { version }
+                }
+                AvccError::NotEnoughData { expected, actual } => {
+                    InvalidAvcc::Truncated { expected, actual }
+                }
+                AvccError::ParamSet(_) | AvccError::Sps(_) | AvccError::Pps(_) => {
+                    InvalidAvcc::NotAParameterSet {
+                        kind: ParameterSet::Sequence,
+                        position: FIXED_FIELDS,
+                    }
+                }
+            })?;
+        let nal_length_size = fields.length_size_minus_one() + 1;
+        if nal_length_size == 3 {
+            return Err(InvalidAvcc::NalLengthSize);
+        }
+        let (first_sps, end_of_sps) =
+            parameter_sets(record, FIXED_FIELDS - 1, ParameterSet::Sequence)?;
+        parameter_sets(record, end_of_sps, ParameterSet::Picture)?;
+        Ok(Self {
+            nal_length_size,
+            profile: fields.avc_profile_indication().into(),
+            level: fields.avc_level_indication().level_idc(),
+            dimensions: picture_size(first_sps),
+        })
+    }
+
+    /// Bytes of the length before each NAL unit: 1, 2 or 4.
+    pub fn nal_length_size(&self) -> u8 {
+        self.nal_length_size
+    }
+
+    /// `profile_idc` as in ITU-T H.264 annex A: 66 is Baseline, 77 Main, 100 High.
+    pub fn profile(&self) -> u8 {
+        self.profile
+    }
+
+    /// `level_idc` as in ITU-T H.264 annex A: ten times the level, 31 is level 3.1.
+    pub fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// Width and height in pixels after cropping, from the first SPS; `None` when it cannot be parsed.
+    pub fn dimensions(&self) -> Option<(u32, u32)> {
+        self.dimensions
+    }
+}
+
+/// The two kinds of parameter sets that every avcC carries.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum ParameterSet {
+    /// Sequence parameter set, NAL unit type 7.
+    Sequence,
+    /// Picture parameter set, NAL unit type 8.
+    Picture,
+}
+
+impl ParameterSet {
+    const fn unit_type(self) -> UnitType {
+        match self {
+            Self::Sequence => UnitType::SeqParameterSet,
+            Self::Picture => UnitType::PicParameterSet,
+        }
+    }
+
+    /// The bits of the count byte that count; those above are reserved.
+    const fn count_mask(self) -> u8 {
+        match self {
+            Self::Sequence => 0x1F,
+            Self::Picture => 0xFF,
+        }
+    }
+}
+
+impl fmt::Display for ParameterSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sequence => "SPS",
+            Self::Picture => "PPS",
+        })
+    }
+}
+
+/// Walks the list of parameter sets whose count stands at `count_at`. Returns the first one and the end of the list.
+///
+/// The reader's own iterators panic on an empty parameter set, so they are not used.
+fn parameter_sets(
+    record: &[u8],
+    count_at: usize,
+    kind: ParameterSet,
+) -> Result<(&[u8], usize), InvalidAvcc> {
+    let truncated = |expected| InvalidAvcc::Truncated {
+        expected,
+        actual: record.len(),
+    };
+    let count = record
+        .get(count_at)
+        .ok_or_else(|| truncated(count_at + 1))?
+        & kind.count_mask();
+    let mut position = count_at + 1;
+    let mut first = None;
+    for _ in 0..count {
+        let (prefix, rest) = record[position..]
+            .split_first_chunk()
+            .ok_or_else(|| truncated(position + 2))?;
+        let len = usize::from(u16::from_be_bytes(*prefix));
+        position += prefix.len();
+        let unit = rest.get(..len).ok_or_else(|| truncated(position + len))?;
+        let header = unit.first().and_then(|&byte| NalHeader::new(byte).ok());
+        if header.map(NalHeader::nal_unit_type) != Some(kind.unit_type()) {
+            return Err(InvalidAvcc::NotAParameterSet { kind, position });
+        }
+        first = first.or(Some(unit));
+        position += len;
+    }
+    first
+        .map(|unit| (unit, position))
+        .ok_or(InvalidAvcc::NoParameterSet { kind })
+}
+
+fn picture_size(sps: &[u8]) -> Option<(u32, u32)> {
+    let unit = RefNal::new(sps, &[], true);
+    let (width, height) = SeqParameterSet::from_bits(unit.rbsp_bits())
+        .ok()?
+        .pixel_dimensions()
+        .ok()?;
+    (width > 0 && height > 0).then_some((width, height))
+}
+
+/// Checks that the NAL units of an access unit fill it exactly, each behind a big-endian length of `length_size`
+/// bytes ([`Avcc::nal_length_size`]).
+///
+/// A length of 0 is let through: it harms no reader. What is inside of the NAL units is not looked at.
+///
+/// # Errors
+/// An empty payload, a length that points behind the end, left-over bytes, a length size outside 1 to 4.
+pub fn check_nal_lengths(payload: &[u8], length_size: u8) -> Result<(), InvalidAccessUnit> {
+    let size = usize::from(length_size);
+    if !(1..=4).contains(&size) {
+        return Err(InvalidAccessUnit::LengthSize { length_size });
+    }
+    if payload.is_empty() {
+        return Err(InvalidAccessUnit::Empty);
+    }
+    let mut rest = payload;
+    while !rest.is_empty() {
+        let position = payload.len() - rest.len();
+        let Some((prefix, units)) = rest.split_at_checked(size) else {
+            return Err(InvalidAccessUnit::LeftOver {
+                position,
+                bytes: rest.len(),
+            });
+        };
+        let length = prefix
+            .iter()
+            .fold(0, |length, &byte| length << 8 | u64::from(byte));
+        rest = usize::try_from(length)
+            .ok()
+            .and_then(|length| units.get(length..))
+            .ok_or(InvalidAccessUnit::TooLong {
+                position,
+                length,
+                available: units.len(),
+            })?;
+    }
+    Ok(())
+}
+
+/// Why bytes are not a usable avcC record.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidAvcc {
+    /// The record ends too early.
+    #[error(
+        "avcC ends after {actual} bytes, at least {expected} are needed: it was cut off or is not avcC"
+    )]
+    Truncated {
+        /// Bytes that the fields read so far ask for.
+        expected: usize,
+        /// Bytes that there are.
+        actual: usize,
+    },
+    /// The first byte is not 1.
+    #[error(
+        "avcC has version {version}, only 1 exists: is this byte-stream (Annex B) or another codec's data?"
+    )]
+    Version {
+        /// The first byte.
+        version: u8,
+    },
+    /// NAL unit lengths of three bytes, which the standard leaves out.
+    #[error("avcC announces NAL unit lengths of 3 bytes (byte 4), only 1, 2 and 4 are allowed")]
+    NalLengthSize,
+    /// No parameter set of this kind.
+    #[error(
+        "avcC holds no {kind}, so nothing can be decoded: the encoder must put its parameter sets there"
+    )]
+    NoParameterSet {
+        /// What is missing.
+        kind: ParameterSet,
+    },
+    /// Something else, or nothing, where a parameter set should be.
+    #[error("avcC holds no {kind} at byte {position}, where its list of them has an entry")]
+    NotAParameterSet {
+        /// What should be there.
+        kind: ParameterSet,
+        /// Offset from the start of the record.
+        position: usize,
+    },
+}
+
+/// Why a payload is not an access unit of NAL units with length prefixes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidAccessUnit {
+    /// There are no bytes at all.
+    #[error("the access unit is empty")]
+    Empty,
+    /// A NAL unit is longer than what is left.
+    #[error(
+        "the NAL unit at byte {position} has the length {length}, but only {available} bytes follow:          is this byte-stream (Annex B)? stream-format=avc is needed"
+    )]
+    TooLong {
+        /// Offset of the length prefix.
+        position: usize,
+        /// What the prefix says.
+        length: u64,
+        /// Bytes behind the prefix.
+        available: usize,
+    },
+    /// Too few bytes behind the last NAL unit for another length prefix.
+    #[error("{bytes} bytes are left at byte {position}, too few for another NAL unit length")]
+    LeftOver {
+        /// Offset of the left-over bytes.
+        position: usize,
+        /// How many there are.
+        bytes: usize,
+    },
+    /// A length size that no avcC has.
+    #[error("NAL unit lengths of {length_size} bytes do not exist: take the size from the avcC")]
+    LengthSize {
+        /// The size asked for.
+        length_size: u8,
+    },
+}

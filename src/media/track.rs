@@ -1,0 +1,273 @@
+//! What the service must know of a track before its first frame.
+//!
+//! In: codec, codec private data, picture size (from caps or the application). Out: a [`Track`] within the limits of
+//! the service.
+//!
+//! Does not belong here: the bytes of the header ([`crate::mkv::stream_header`]), when a change of the track takes
+//! effect (the session decides; [`Track::same_header`] tells it whether one is needed).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::frame::TrackNumber;
+use super::h264::{Avcc, InvalidAvcc};
+
+/// Longest track name, in bytes (AWS's SDK: `MKV_MAX_TRACK_NAME_LEN`).
+pub const MAX_NAME: usize = 32;
+/// Longest codec id, in bytes (AWS's SDK: `MKV_MAX_CODEC_ID_LEN`).
+pub const MAX_CODEC_ID: usize = 32;
+/// Longest codec private data, in bytes (AWS's SDK: `MKV_MAX_CODEC_PRIVATE_LEN`).
+pub const MAX_CODEC_PRIVATE: usize = 1024 * 1024;
+
+/// The name of a track when none is given; the default of AWS's sink.
+const DEFAULT_NAME: &str = "kinesis_video";
+
+/// How the frames of a track are encoded.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Codec {
+    /// H.264 / AVC: frames are access units of NAL units with length prefixes, codec private data is avcC.
+    H264,
+}
+
+impl Codec {
+    /// The Matroska codec id.
+    pub const fn codec_id(self) -> &'static str {
+        match self {
+            Self::H264 => "V_MPEG4/ISO/AVC",
+        }
+    }
+
+    /// The part of the stream's media type that stands for this codec.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::H264 => "video/h264",
+        }
+    }
+
+    fn check_private(self, codec_private: &[u8]) -> Result<(), InvalidAvcc> {
+        match self {
+            Self::H264 => Avcc::parse(codec_private).map(drop),
+        }
+    }
+}
+
+/// What only one kind of track has.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum TrackKind {
+    /// Moving pictures.
+    Video {
+        /// Width in pixels, after cropping; at least 1.
+        width: u32,
+        /// Height in pixels, after cropping; at least 1.
+        height: u32,
+        /// Time from one frame to the next, when the source promises one. A hint to players; every frame carries
+        /// its own time.
+        frame_duration: Option<Duration>,
+    },
+}
+
+/// A validated track. What is sent of it stands in the header, once per connection.
+///
+/// Two tracks are equal when their headers say the same about the frames, see [`Track::same_header`].
+#[derive(Clone, Debug)]
+pub struct Track {
+    number: TrackNumber,
+    name: String,
+    codec: Codec,
+    codec_id: String,
+    codec_private: Bytes,
+    kind: TrackKind,
+}
+
+impl Track {
+    /// A video track with number [`TrackNumber::VIDEO`], the name `kinesis_video` and the codec's own id.
+    ///
+    /// `codec_private` is what the codec wants (H.264: avcC); the service stores anything and only playback fails, so
+    /// it is checked here. `width` and `height` are in pixels, after cropping.
+    ///
+    /// # Errors
+    /// A codec private data that is too large or malformed, a width or height of 0.
+    pub fn video(
+        codec: Codec,
+        codec_private: Bytes,
+        width: u32,
+        height: u32,
+    ) -> Result<Self, InvalidTrack> {
+        if codec_private.len() > MAX_CODEC_PRIVATE {
+            return Err(InvalidTrack::CodecPrivateTooLong {
+                bytes: codec_private.len(),
+            });
+        }
+        codec.check_private(&codec_private)?;
+        if width == 0 || height == 0 {
+            return Err(InvalidTrack::NoPicture { width, height });
+        }
+        Ok(Self {
+            number: TrackNumber::VIDEO,
+            name: DEFAULT_NAME.to_owned(),
+            codec,
+            codec_id: codec.codec_id().to_owned(),
+            codec_private,
+            kind: TrackKind::Video {
+                width,
+                height,
+                frame_duration: None,
+            },
+        })
+    }
+
+    /// The same track with another number. Numbers must differ within a stream.
+    pub fn with_number(mut self, number: TrackNumber) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// The same track with another name.
+    ///
+    /// # Errors
+    /// A name over [`MAX_NAME`] bytes.
+    pub fn with_name(mut self, name: impl Into<String>) -> Result<Self, InvalidTrack> {
+        self.name = name.into();
+        if self.name.len() > MAX_NAME {
+            return Err(InvalidTrack::NameTooLong {
+                bytes: self.name.len(),
+                name: self.name,
+            });
+        }
+        Ok(self)
+    }
+
+    /// The same track with another codec id than the codec's own.
+    ///
+    /// # Errors
+    /// A codec id that is empty or over [`MAX_CODEC_ID`] bytes.
+    pub fn with_codec_id(mut self, codec_id: impl Into<String>) -> Result<Self, InvalidTrack> {
+        self.codec_id = codec_id.into();
+        if !(1..=MAX_CODEC_ID).contains(&self.codec_id.len()) {
+            return Err(InvalidTrack::CodecId {
+                bytes: self.codec_id.len(),
+                codec_id: self.codec_id,
+            });
+        }
+        Ok(self)
+    }
+
+    /// The same track with the time from one frame to the next; zero means unknown.
+    pub fn with_frame_duration(mut self, frame_duration: Option<Duration>) -> Self {
+        match &mut self.kind {
+            TrackKind::Video {
+                frame_duration: known,
+                ..
+            } => {
+                *known = frame_duration.filter(|duration| !duration.is_zero());
+            }
+        }
+        self
+    }
+
+    /// The number that its frames carry.
+    pub fn number(&self) -> TrackNumber {
+        self.number
+    }
+
+    /// The name, up to [`MAX_NAME`] bytes.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The codec.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// The Matroska codec id: the codec's own unless it was overridden.
+    pub fn codec_id(&self) -> &str {
+        &self.codec_id
+    }
+
+    /// The codec's private data (H.264: avcC), up to [`MAX_CODEC_PRIVATE`] bytes.
+    pub fn codec_private(&self) -> &Bytes {
+        &self.codec_private
+    }
+
+    /// What only this kind of track has.
+    pub fn kind(&self) -> TrackKind {
+        self.kind
+    }
+
+    /// Whether frames of `other` may follow under the header of `self`. When not, a new session is needed.
+    ///
+    /// The frame duration does not count: it is a hint in the header, and a source that changes its frame rate
+    /// needs no new connection.
+    pub fn same_header(&self, other: &Self) -> bool {
+        let TrackKind::Video {
+            width,
+            height,
+            frame_duration: _,
+        } = self.kind;
+        let TrackKind::Video {
+            width: other_width,
+            height: other_height,
+            frame_duration: _,
+        } = other.kind;
+        (width, height) == (other_width, other_height)
+            && (self.number, self.codec) == (other.number, other.codec)
+            && self.name == other.name
+            && self.codec_id == other.codec_id
+            && self.codec_private == other.codec_private
+    }
+}
+
+impl PartialEq for Track {
+    fn eq(&self, other: &Self) -> bool {
+        self.same_header(other)
+    }
+}
+
+impl Eq for Track {}
+
+/// Why something cannot be a track.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidTrack {
+    /// The name is longer than the service takes.
+    #[error(
+        "track name \"{name}\" has {bytes} bytes, at most {MAX_NAME} are allowed: choose a shorter one"
+    )]
+    NameTooLong {
+        /// The name.
+        name: String,
+        /// Its length.
+        bytes: usize,
+    },
+    /// The codec id is empty or longer than the service takes.
+    #[error(
+        "codec id \"{codec_id}\" has {bytes} bytes, 1 to {MAX_CODEC_ID} are allowed: use the codec's own id"
+    )]
+    CodecId {
+        /// The codec id.
+        codec_id: String,
+        /// Its length.
+        bytes: usize,
+    },
+    /// The codec private data is longer than the service takes.
+    #[error("codec private data has {bytes} bytes, at most {MAX_CODEC_PRIVATE} are allowed")]
+    CodecPrivateTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The codec private data is no valid avcC.
+    #[error("codec private data of H.264 is not a valid avcC: {0}")]
+    Avcc(#[from] InvalidAvcc),
+    /// The picture has no pixels.
+    #[error("video of {width}x{height} pixels: width and height must be at least 1")]
+    NoPicture {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+}

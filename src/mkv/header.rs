@@ -1,0 +1,84 @@
+//! The start of every connection: EBML header, Segment, Info, Tracks.
+//!
+//! In: the tracks. Out: bytes that depend on nothing else, so that a resent stream has the same header.
+//!
+//! Does not belong here: whether the tracks have changed ([`crate::media::Track::same_header`]).
+
+use bytes::Bytes;
+
+use super::ebml::{push_binary, push_master, push_string, push_uint, push_unknown_size};
+use super::ids;
+use crate::media::{Track, TrackKind};
+
+/// Nanoseconds of one tick of the timecodes: a millisecond, as AWS's SDK writes it.
+const TIMECODE_SCALE_NS: u64 = 1_000_000;
+/// MuxingApp and WritingApp.
+const APPLICATION: &str = concat!("kvssink ", env!("CARGO_PKG_VERSION"));
+/// The first version of Matroska that knows SimpleBlock.
+const DOC_TYPE_VERSION: u64 = 2;
+/// TrackType of video, RFC 9559 §5.1.4.1.3.
+const TRACK_TYPE_VIDEO: u64 = 1;
+
+/// The start of a stream, once per connection: EBML header, a Segment of unknown size, Info, Tracks.
+///
+/// Clusters ([`super::cluster_header`]) follow directly. The service allows 3 tracks; their numbers must differ.
+pub fn stream_header(tracks: &[Track]) -> Bytes {
+    let mut out = Vec::new();
+    push_ebml_header(&mut out);
+    push_unknown_size(&mut out, ids::SEGMENT);
+    push_info(&mut out);
+    push_master(&mut out, ids::TRACKS, |out| {
+        for track in tracks {
+            push_track(out, track);
+        }
+    });
+    out.into()
+}
+
+fn push_ebml_header(out: &mut Vec<u8>) {
+    push_master(out, ids::EBML, |out| {
+        push_uint(out, ids::EBML_VERSION, 1);
+        push_uint(out, ids::EBML_READ_VERSION, 1);
+        push_uint(out, ids::EBML_MAX_ID_LENGTH, 4);
+        push_uint(out, ids::EBML_MAX_SIZE_LENGTH, 8);
+        push_string(out, ids::DOC_TYPE, "matroska");
+        push_uint(out, ids::DOC_TYPE_VERSION, DOC_TYPE_VERSION);
+        push_uint(out, ids::DOC_TYPE_READ_VERSION, DOC_TYPE_VERSION);
+    });
+}
+
+fn push_info(out: &mut Vec<u8>) {
+    push_master(out, ids::INFO, |out| {
+        push_uint(out, ids::TIMECODE_SCALE, TIMECODE_SCALE_NS);
+        push_string(out, ids::MUXING_APP, APPLICATION);
+        push_string(out, ids::WRITING_APP, APPLICATION);
+    });
+}
+
+fn push_track(out: &mut Vec<u8>, track: &Track) {
+    let number = u64::from(track.number().get());
+    push_master(out, ids::TRACK_ENTRY, |out| {
+        push_uint(out, ids::TRACK_NUMBER, number);
+        // Unique within the stream is enough, and a random one would make every header another.
+        push_uint(out, ids::TRACK_UID, number);
+        let TrackKind::Video {
+            width,
+            height,
+            frame_duration,
+        } = track.kind();
+        push_uint(out, ids::TRACK_TYPE, TRACK_TYPE_VIDEO);
+        push_uint(out, ids::FLAG_LACING, 0);
+        push_string(out, ids::NAME, track.name());
+        push_string(out, ids::CODEC_ID, track.codec_id());
+        push_binary(out, ids::CODEC_PRIVATE, track.codec_private());
+        if let Some(duration) =
+            frame_duration.and_then(|duration| u64::try_from(duration.as_nanos()).ok())
+        {
+            push_uint(out, ids::DEFAULT_DURATION, duration);
+        }
+        push_master(out, ids::VIDEO, |out| {
+            push_uint(out, ids::PIXEL_WIDTH, u64::from(width));
+            push_uint(out, ids::PIXEL_HEIGHT, u64::from(height));
+        });
+    });
+}

@@ -1,0 +1,137 @@
+//! Metadata of a fragment: Tags elements between clusters.
+//!
+//! In: names and values. Out: a [`Tag`] within the service's limits, and bytes. They belong to the cluster before
+//! them ("Automated real-time image generation", Developer Guide).
+//!
+//! Each name and value has its own Tag, without Targets, as AWS's SDK writes it.
+//!
+//! Does not belong here: which fragment gets which tags, repeating of persistent ones, counting them.
+
+use bytes::Bytes;
+
+use super::ebml::{push_master, push_string};
+use super::ids;
+
+/// Ends the fragment at once: the service persists it without waiting for the next cluster. Value: empty.
+pub const END_OF_FRAGMENT: &str = "AWS_KINESISVIDEO_END_OF_FRAGMENT";
+/// Most tags of one fragment, [`END_OF_FRAGMENT`] included ("service quotas"; over it: 4009).
+pub const MAX_TAGS_PER_FRAGMENT: usize = 10;
+/// Longest name of a tag, in bytes (AWS's SDK: `MKV_MAX_TAG_NAME_LEN`).
+pub const MAX_TAG_NAME: usize = 128;
+/// Longest value of a tag, in bytes (AWS's SDK: `MKV_MAX_TAG_VALUE_LEN`).
+pub const MAX_TAG_VALUE: usize = 256;
+
+/// The start of the names that the service keeps for itself.
+const RESERVED: &str = "AWS";
+
+/// A name and a value that go with a fragment.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Tag {
+    name: String,
+    value: String,
+}
+
+impl Tag {
+    /// A tag of the application.
+    ///
+    /// # Errors
+    /// A name of 0 or over [`MAX_TAG_NAME`] bytes or one that begins with `AWS`; a value over [`MAX_TAG_VALUE`]
+    /// bytes.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Result<Self, InvalidTag> {
+        let (name, value) = (name.into(), value.into());
+        if !(1..=MAX_TAG_NAME).contains(&name.len()) {
+            return Err(InvalidTag::Name {
+                bytes: name.len(),
+                name,
+            });
+        }
+        if name.starts_with(RESERVED) {
+            return Err(InvalidTag::Reserved { name });
+        }
+        if value.len() > MAX_TAG_VALUE {
+            return Err(InvalidTag::Value {
+                bytes: value.len(),
+                name,
+            });
+        }
+        Ok(Self { name, value })
+    }
+
+    /// The name, 1 to [`MAX_TAG_NAME`] bytes.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The value, up to [`MAX_TAG_VALUE`] bytes; may be empty.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+/// A Tags element with all `tags`; no bytes when there are none.
+pub fn tags(tags: &[Tag]) -> Bytes {
+    if tags.is_empty() {
+        return Bytes::new();
+    }
+    let mut out = Vec::new();
+    push_master(&mut out, ids::TAGS, |out| {
+        for tag in tags {
+            push_tag(out, &tag.name, &tag.value);
+        }
+    });
+    out.into()
+}
+
+/// A Tags element with [`END_OF_FRAGMENT`].
+///
+/// Never twice for one fragment, and the next frame must be a key frame. It counts among the fragment's tags.
+pub fn end_of_fragment() -> Bytes {
+    let mut out = Vec::new();
+    push_master(&mut out, ids::TAGS, |out| {
+        push_tag(out, END_OF_FRAGMENT, "")
+    });
+    out.into()
+}
+
+fn push_tag(out: &mut Vec<u8>, name: &str, value: &str) {
+    push_master(out, ids::TAG, |out| {
+        push_master(out, ids::SIMPLE_TAG, |out| {
+            push_string(out, ids::TAG_NAME, name);
+            push_string(out, ids::TAG_STRING, value);
+        });
+    });
+}
+
+/// Why a name and a value cannot be a tag. The value is not repeated: it may be private.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidTag {
+    /// The name is empty or longer than the service takes.
+    #[error(
+        "tag name \"{name}\" has {bytes} bytes, 1 to {MAX_TAG_NAME} are allowed: choose another one"
+    )]
+    Name {
+        /// The name.
+        name: String,
+        /// Its length.
+        bytes: usize,
+    },
+    /// The name belongs to the service.
+    #[error(
+        "tag name \"{name}\" begins with {RESERVED}, which the service keeps for itself: choose another one"
+    )]
+    Reserved {
+        /// The name.
+        name: String,
+    },
+    /// The value is longer than the service takes.
+    #[error(
+        "the value of tag \"{name}\" has {bytes} bytes, at most {MAX_TAG_VALUE} are allowed: shorten it"
+    )]
+    Value {
+        /// The tag's name.
+        name: String,
+        /// The value's length.
+        bytes: usize,
+    },
+}
