@@ -1,0 +1,272 @@
+//! [`StreamDefinition`]: what a stream needs to run, checked once.
+//!
+//! In: values as an application or a property gives them. Out: a definition that the session can trust.
+//! Belongs here: names, limits, units. Does not belong here: credentials and endpoints (`net`), GObject (`element`).
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+/// Longest media type list of a stream, in bytes (kvs-facts §2; producer SDK limits).
+pub const MAX_CONTENT_TYPE: usize = 128;
+/// Longest retention the service takes: ten years ("CreateStream", DataRetentionInHours).
+pub const MAX_RETENTION: Duration = Duration::from_secs(87_600 * 3600);
+/// Most tags of a stream ("TagStream").
+pub const MAX_STREAM_TAGS: usize = 50;
+/// Smallest `storage` that makes sense: a few seconds of a small camera.
+pub const MIN_STORAGE: u64 = 1 << 20;
+
+/// The name of a stream: 1–256 characters of `[a-zA-Z0-9_.-]` ("CreateStream", StreamName).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StreamName(String);
+
+impl StreamName {
+    /// Checks the name.
+    ///
+    /// # Errors
+    /// [`Invalid`] when it is empty, too long or has another character.
+    pub fn new(name: impl Into<String>) -> Result<Self, Invalid> {
+        let name = name.into();
+        if name.is_empty() {
+            return Err(Invalid::new("stream-name", "must not be empty"));
+        }
+        if name.len() > 256 {
+            return Err(Invalid::new(
+                "stream-name",
+                format!("has {} characters, at most 256 are allowed", name.len()),
+            ));
+        }
+        if let Some(c) = name
+            .chars()
+            .find(|c| !(c.is_ascii_alphanumeric() || "_.-".contains(*c)))
+        {
+            return Err(Invalid::new(
+                "stream-name",
+                format!("{name:?} has {c:?}: use only a-z, A-Z, 0-9, '_', '.' and '-'"),
+            ));
+        }
+        Ok(Self(name))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What happens when media arrives faster than it leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamingType {
+    /// `put_frame` never waits; what does not fit drops the oldest fragments.
+    #[default]
+    Realtime,
+    /// As realtime; kept apart because the C++ producer has it and later limits differ.
+    NearRealtime,
+    /// `put_frame` waits for room; nothing is dropped.
+    Offline,
+}
+
+/// The base of the timecodes on the wire ("PutMedia", x-amzn-fragment-timecode-type).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TimecodeType {
+    /// Milliseconds since the UNIX epoch.
+    #[default]
+    Absolute,
+    /// Milliseconds since the first frame of the stream.
+    Relative,
+}
+
+/// Where fragments are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fragmentation {
+    /// Each key frame begins a fragment.
+    EachKeyFrame,
+    /// The first key frame after this much media begins a fragment.
+    AfterDuration(Duration),
+}
+
+/// A stream and its limits. Build it with [`StreamDefinition::new`], change the fields, then hand it to the producer,
+/// which calls [`StreamDefinition::check`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamDefinition {
+    /// The destination.
+    pub name: StreamName,
+    /// Media type list of a stream that is created, such as `video/h264`; `None`: derived from the tracks.
+    pub content_type: Option<String>,
+    /// Retention of a stream that is created; whole hours, 0 (nothing is kept) to ten years.
+    pub retention: Duration,
+    /// Tags of a stream that is created; at most 50.
+    pub tags: BTreeMap<String, String>,
+    /// Create the stream when it does not exist.
+    pub allow_create: bool,
+    /// Realtime, near-realtime or offline.
+    pub streaming_type: StreamingType,
+    /// Base of the timecodes.
+    pub timecode_type: TimecodeType,
+    /// Ask the service for acks. Without them the end of the response counts as their RECEIVED.
+    pub fragment_acks: bool,
+    /// Where fragments are cut.
+    pub fragmentation: Fragmentation,
+    /// Bound of the media held in memory, in bytes.
+    pub storage: u64,
+    /// Oldest media kept (realtime and near-realtime).
+    pub buffer_duration: Duration,
+    /// Longest wait for the last acks at the end of the stream.
+    pub stop_timeout: Duration,
+    /// Longest time to connect to the service.
+    pub connection_timeout: Duration,
+    /// Longest time for a call to be answered; for PutMedia: for the head of the response.
+    pub completion_timeout: Duration,
+    /// Longest silence of acks while some are due, before a reconnect.
+    pub connection_staleness: Duration,
+}
+
+impl StreamDefinition {
+    /// A definition with the defaults of the C++ producer (drop-in.md).
+    pub fn new(name: StreamName) -> Self {
+        Self {
+            name,
+            content_type: None,
+            retention: Duration::from_secs(2 * 3600),
+            tags: BTreeMap::new(),
+            allow_create: true,
+            streaming_type: StreamingType::Realtime,
+            timecode_type: TimecodeType::Absolute,
+            fragment_acks: true,
+            fragmentation: Fragmentation::EachKeyFrame,
+            storage: 128 << 20,
+            buffer_duration: Duration::from_secs(120),
+            stop_timeout: Duration::from_secs(120),
+            connection_timeout: Duration::from_secs(5),
+            completion_timeout: Duration::from_secs(10),
+            connection_staleness: Duration::from_secs(60),
+        }
+    }
+
+    /// Checks what the types do not.
+    ///
+    /// # Errors
+    /// [`Invalid`] with the name of the setting, the rule and the value.
+    pub fn check(&self) -> Result<(), Invalid> {
+        if let Some(content_type) = &self.content_type {
+            let parts = content_type.split(',').all(|part| {
+                part.split_once('/')
+                    .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty() && !b.contains('/'))
+            });
+            if !parts || content_type.len() > MAX_CONTENT_TYPE {
+                return Err(Invalid::new(
+                    "content-type",
+                    format!(
+                        "{content_type:?} is not a list of media types such as video/h264,audio/aac of at most {MAX_CONTENT_TYPE} bytes"
+                    ),
+                ));
+            }
+        }
+        if self.retention > MAX_RETENTION {
+            return Err(Invalid::new(
+                "retention-period",
+                format!("{} h is more than 87600 h", self.retention.as_secs() / 3600),
+            ));
+        }
+        if self.tags.len() > MAX_STREAM_TAGS {
+            return Err(Invalid::new(
+                "stream-tags",
+                format!(
+                    "has {} tags, at most {MAX_STREAM_TAGS} are allowed",
+                    self.tags.len()
+                ),
+            ));
+        }
+        if self.storage < MIN_STORAGE {
+            return Err(Invalid::new(
+                "storage-size",
+                format!("{} bytes is less than 1 MiB", self.storage),
+            ));
+        }
+        let positive = [
+            ("buffer-duration", self.buffer_duration),
+            ("connection-timeout", self.connection_timeout),
+            ("completion-timeout", self.completion_timeout),
+        ];
+        match positive.iter().find(|(_, value)| value.is_zero()) {
+            Some((name, _)) => Err(Invalid::new(*name, "must be more than 0")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A setting that cannot work: which one, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {reason}")]
+pub struct Invalid {
+    /// The name of the setting, as the property is called.
+    pub setting: String,
+    /// The rule and the value.
+    pub reason: String,
+}
+
+impl Invalid {
+    /// Names the setting and the reason.
+    pub fn new(setting: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            setting: setting.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_checked_against_the_rule_of_create_stream() {
+        for good in ["a", "cam-1_front.door", &"x".repeat(256)] {
+            assert_eq!(StreamName::new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "cam 1", "kamera/1", "ü", &"x".repeat(257)] {
+            assert_eq!(StreamName::new(bad).unwrap_err().setting, "stream-name");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        let definition = StreamDefinition::new(StreamName::new("cam1").unwrap());
+        assert_eq!(definition.check(), Ok(()));
+    }
+
+    #[test]
+    fn each_wrong_setting_is_named() {
+        let base = StreamDefinition::new(StreamName::new("cam1").unwrap());
+        let wrong = |change: fn(&mut StreamDefinition)| {
+            let mut definition = base.clone();
+            change(&mut definition);
+            definition.check().unwrap_err().setting
+        };
+        assert_eq!(
+            wrong(|d| d.content_type = Some("h264".into())),
+            "content-type"
+        );
+        assert_eq!(
+            wrong(|d| d.content_type = Some("video/h264,".into())),
+            "content-type"
+        );
+        assert_eq!(
+            wrong(|d| d.retention = MAX_RETENTION + Duration::from_secs(3600)),
+            "retention-period"
+        );
+        assert_eq!(wrong(|d| d.storage = 1000), "storage-size");
+        assert_eq!(
+            wrong(|d| d.buffer_duration = Duration::ZERO),
+            "buffer-duration"
+        );
+        assert_eq!(
+            wrong(|d| d.tags = (0..51).map(|n| (n.to_string(), String::new())).collect()),
+            "stream-tags"
+        );
+    }
+}

@@ -1,0 +1,385 @@
+//! [`Cutter`]: where a fragment begins, and which frames have no place in one.
+//!
+//! In: frames in decode order and the tracks they belong to. Out: for each frame its place: begins a fragment, goes into
+//! the one that is open, or is dropped for a reason.
+//! Does not belong here: memory limits ([`super::Store`]).
+
+use std::time::Duration;
+
+use super::{DropReason, Tracks};
+use crate::{
+    definition::{Fragmentation, TimecodeType},
+    media::Frame,
+    mkv,
+    time::{Timecode, Timestamp},
+};
+
+/// Longest fragment ("Amazon Kinesis Video Streams service quotas", fragment duration).
+pub(crate) const MAX_FRAGMENT_DURATION: Duration = Duration::from_secs(20);
+/// Largest fragment ("Amazon Kinesis Video Streams service quotas", fragment size).
+pub(crate) const MAX_FRAGMENT_BYTES: u64 = 50_000_000;
+/// At most five fragments a second ("Amazon Kinesis Video Streams service quotas").
+const MIN_FRAGMENT_DURATION: Duration = Duration::from_millis(200);
+
+/// The place of a frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// It begins a fragment of this timecode; the one before is complete.
+    Begins { timecode: Timecode },
+    /// It goes into the open fragment, this far from its timecode.
+    Continues { offset_ms: i16 },
+    /// It has no place.
+    Dropped(DropReason),
+}
+
+/// Decides the place of each frame.
+pub(crate) struct Cutter {
+    fragmentation: Fragmentation,
+    timecode_type: TimecodeType,
+    tracks: Option<Tracks>,
+    /// Producer timestamp of the stream's first frame: the zero of RELATIVE timecodes.
+    start: Option<Timestamp>,
+    open: Option<Open>,
+    /// Greatest timecode placed so far. A cluster's must be greater (kvs-facts §4, "strict order").
+    greatest: Option<Timecode>,
+}
+
+/// The fragment that frames go into.
+struct Open {
+    timecode: Timecode,
+    begun: Timestamp,
+    /// Payload bytes so far, and room for their headers.
+    bytes: u64,
+}
+
+impl Cutter {
+    pub(crate) fn new(fragmentation: Fragmentation, timecode_type: TimecodeType) -> Self {
+        Self {
+            fragmentation,
+            timecode_type,
+            tracks: None,
+            start: None,
+            open: None,
+            greatest: None,
+        }
+    }
+
+    /// The tracks of the frames that follow. Other tracks than before end the open fragment: true when they did.
+    pub(crate) fn set_tracks(&mut self, tracks: Tracks) -> bool {
+        let changed = self.tracks.as_ref().is_some_and(|before| *before != tracks);
+        self.tracks = Some(tracks);
+        changed && self.open.take().is_some()
+    }
+
+    /// The tracks that were set last.
+    pub(crate) fn tracks(&self) -> Option<&Tracks> {
+        self.tracks.as_ref()
+    }
+
+    /// The time that RELATIVE timecodes count from; `None` before the first frame.
+    pub(crate) fn start(&self) -> Option<Timestamp> {
+        self.start
+    }
+
+    /// A fragment is open: frames go into it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The next frame must be a key frame; the open fragment, if any, is complete. True when there was one.
+    pub(crate) fn end_fragment(&mut self) -> bool {
+        self.open.take().is_some()
+    }
+
+    /// The place of `frame`. Nothing changes until it is [`Self::put`] there.
+    pub(crate) fn place(&self, frame: &Frame) -> Placed {
+        let Some(tracks) = &self.tracks else {
+            return Placed::Dropped(DropReason::NoTrack);
+        };
+        if !tracks.iter().any(|track| track.number() == frame.track) {
+            return Placed::Dropped(DropReason::NoTrack);
+        }
+        if frame.payload.is_empty() || frame.payload.len() as u64 + HEADERS > MAX_FRAGMENT_BYTES {
+            return Placed::Dropped(DropReason::Malformed);
+        }
+        let Some(open) = &self.open else {
+            return if frame.key {
+                self.begin(frame)
+            } else {
+                Placed::Dropped(DropReason::NoKeyFrame)
+            };
+        };
+        if frame.key && self.cuts(open, frame) {
+            return self.begin(frame);
+        }
+        let timecode = self.timecode(frame.pts);
+        match mkv::block_offset(open.timecode, timecode) {
+            Some(offset_ms) if frame.pts.saturating_since(open.begun) < MAX_FRAGMENT_DURATION => {
+                if open.bytes + frame.payload.len() as u64 + HEADERS > MAX_FRAGMENT_BYTES {
+                    return Placed::Dropped(DropReason::Malformed);
+                }
+                Placed::Continues { offset_ms }
+            }
+            // A key frame that jumps back or far ahead may begin a fragment, if the order allows it.
+            _ if frame.key => self.begin(frame),
+            _ => Placed::Dropped(DropReason::Timecode),
+        }
+    }
+
+    /// Records that `frame` went where [`Self::place`] said. A dropped frame leaves a hole that the next frames may
+    /// refer to, so the rest until the next key frame has no place either.
+    pub(crate) fn put(&mut self, frame: &Frame, placed: &Placed) {
+        let timecode = match placed {
+            Placed::Begins { timecode } => {
+                self.start.get_or_insert(frame.pts);
+                self.open = Some(Open {
+                    timecode: *timecode,
+                    begun: frame.pts,
+                    bytes: 0,
+                });
+                *timecode
+            }
+            Placed::Continues { .. } => self.timecode(frame.pts),
+            // Nothing refers to a frame that is empty or of no track.
+            Placed::Dropped(DropReason::NoTrack) => return,
+            Placed::Dropped(_) if frame.payload.is_empty() => return,
+            Placed::Dropped(_) => {
+                self.open = None;
+                return;
+            }
+        };
+        if let Some(open) = &mut self.open {
+            open.bytes += frame.payload.len() as u64 + HEADERS;
+        }
+        self.greatest = self.greatest.max(Some(timecode));
+    }
+
+    fn cuts(&self, open: &Open, frame: &Frame) -> bool {
+        if frame.pts < open.begun {
+            return true;
+        }
+        let age = frame.pts.saturating_since(open.begun);
+        let shortest = match self.fragmentation {
+            Fragmentation::EachKeyFrame => MIN_FRAGMENT_DURATION,
+            Fragmentation::AfterDuration(duration) => duration.max(MIN_FRAGMENT_DURATION),
+        };
+        age >= shortest
+    }
+
+    /// A fragment that begins with `frame`: its timecode must be greater than all before. One millisecond is forgiven,
+    /// so that rounding never costs a fragment.
+    fn begin(&self, frame: &Frame) -> Placed {
+        let timecode = self.timecode(frame.pts);
+        match self.greatest {
+            Some(greatest) if timecode == greatest => Placed::Begins {
+                timecode: Timecode::from_millis(greatest.as_millis() + 1),
+            },
+            Some(greatest) if timecode < greatest => Placed::Dropped(DropReason::Timecode),
+            _ => Placed::Begins { timecode },
+        }
+    }
+
+    fn timecode(&self, pts: Timestamp) -> Timecode {
+        let start = match self.timecode_type {
+            TimecodeType::Absolute => 0,
+            TimecodeType::Relative => self.start.unwrap_or(pts).as_millis_rounded(),
+        };
+        Timecode::from_millis(pts.as_millis_rounded().saturating_sub(start))
+    }
+}
+
+/// Room for the headers of a block and its share of the cluster's, in bytes.
+const HEADERS: u64 = 64;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{fragment::tests::tracks, media::TrackNumber};
+
+    fn cutter() -> Cutter {
+        let mut cutter = Cutter::new(Fragmentation::EachKeyFrame, TimecodeType::Absolute);
+        cutter.set_tracks(tracks(640));
+        cutter
+    }
+
+    fn frame(ms: u64, key: bool) -> Frame {
+        Frame {
+            track: TrackNumber::VIDEO,
+            pts: Timestamp::from_millis(ms),
+            dts: None,
+            key,
+            payload: Bytes::from_static(&[0; 8]),
+        }
+    }
+
+    fn put(cutter: &mut Cutter, ms: u64, key: bool) -> Placed {
+        let frame = frame(ms, key);
+        let placed = cutter.place(&frame);
+        cutter.put(&frame, &placed);
+        placed
+    }
+
+    fn begins(ms: u64) -> Placed {
+        Placed::Begins {
+            timecode: Timecode::from_millis(ms),
+        }
+    }
+
+    #[test]
+    fn each_key_frame_begins_a_fragment() {
+        let mut cutter = cutter();
+        assert_eq!(put(&mut cutter, 1000, true), begins(1000));
+        assert_eq!(
+            put(&mut cutter, 1040, false),
+            Placed::Continues { offset_ms: 40 }
+        );
+        assert_eq!(put(&mut cutter, 2000, true), begins(2000));
+    }
+
+    #[test]
+    fn frames_before_the_first_key_frame_have_no_place() {
+        let mut cutter = cutter();
+        assert_eq!(
+            put(&mut cutter, 0, false),
+            Placed::Dropped(DropReason::NoKeyFrame)
+        );
+        assert_eq!(put(&mut cutter, 40, true), begins(40));
+    }
+
+    #[test]
+    fn frames_without_a_track_have_no_place() {
+        let mut cutter = Cutter::new(Fragmentation::EachKeyFrame, TimecodeType::Absolute);
+        assert_eq!(
+            put(&mut cutter, 0, true),
+            Placed::Dropped(DropReason::NoTrack)
+        );
+        cutter.set_tracks(tracks(640));
+        let audio = Frame {
+            track: TrackNumber::AUDIO,
+            ..frame(0, true)
+        };
+        assert_eq!(cutter.place(&audio), Placed::Dropped(DropReason::NoTrack));
+    }
+
+    #[test]
+    fn a_minimal_duration_keeps_key_frames_in_the_open_fragment() {
+        let mut cutter = Cutter::new(
+            Fragmentation::AfterDuration(Duration::from_secs(2)),
+            TimecodeType::Absolute,
+        );
+        cutter.set_tracks(tracks(640));
+        assert_eq!(put(&mut cutter, 0, true), begins(0));
+        assert_eq!(
+            put(&mut cutter, 1000, true),
+            Placed::Continues { offset_ms: 1000 }
+        );
+        assert_eq!(put(&mut cutter, 2000, true), begins(2000));
+    }
+
+    #[test]
+    fn there_are_never_more_than_five_fragments_a_second() {
+        let mut cutter = cutter();
+        let begun = (0..100)
+            .filter(|n| matches!(put(&mut cutter, n * 40, true), Placed::Begins { .. }))
+            .count();
+        assert_eq!(begun, 20, "4 s of all-intra at 25/s");
+    }
+
+    #[test]
+    fn a_cluster_is_strictly_after_the_last_frame_before_it() {
+        let mut cutter = cutter();
+        put(&mut cutter, 0, true);
+        put(&mut cutter, 1000, false);
+        // Equal: one millisecond later.
+        assert_eq!(put(&mut cutter, 1000, true), begins(1001));
+        // Back in time: no place, and neither for what refers to it.
+        assert_eq!(
+            put(&mut cutter, 500, true),
+            Placed::Dropped(DropReason::Timecode)
+        );
+        assert_eq!(
+            put(&mut cutter, 540, false),
+            Placed::Dropped(DropReason::NoKeyFrame)
+        );
+    }
+
+    #[test]
+    fn b_frames_keep_their_place_before_the_key_frame() {
+        let mut cutter = cutter();
+        put(&mut cutter, 1000, true);
+        assert_eq!(
+            put(&mut cutter, 1120, false),
+            Placed::Continues { offset_ms: 120 }
+        );
+        assert_eq!(
+            put(&mut cutter, 1040, false),
+            Placed::Continues { offset_ms: 40 }
+        );
+        // Open GOP: shown before the key frame that was decoded before it.
+        assert_eq!(put(&mut cutter, 1240, true), begins(1240));
+        assert_eq!(
+            put(&mut cutter, 1200, false),
+            Placed::Continues { offset_ms: -40 }
+        );
+    }
+
+    #[test]
+    fn a_fragment_ends_before_twenty_seconds() {
+        let mut cutter = cutter();
+        put(&mut cutter, 0, true);
+        assert_eq!(
+            put(&mut cutter, 19_999, false),
+            Placed::Continues { offset_ms: 19_999 }
+        );
+        assert_eq!(
+            put(&mut cutter, 20_000, false),
+            Placed::Dropped(DropReason::Timecode)
+        );
+        assert_eq!(
+            put(&mut cutter, 20_040, false),
+            Placed::Dropped(DropReason::NoKeyFrame)
+        );
+        assert_eq!(put(&mut cutter, 20_080, true), begins(20_080));
+    }
+
+    #[test]
+    fn relative_timecodes_count_from_the_first_frame() {
+        let mut cutter = Cutter::new(Fragmentation::EachKeyFrame, TimecodeType::Relative);
+        cutter.set_tracks(tracks(640));
+        assert_eq!(put(&mut cutter, 1_700_000_000_123, true), begins(0));
+        assert_eq!(put(&mut cutter, 1_700_000_002_123, true), begins(2000));
+        assert_eq!(
+            cutter.start(),
+            Some(Timestamp::from_millis(1_700_000_000_123))
+        );
+    }
+
+    #[test]
+    fn other_tracks_end_the_fragment_and_the_same_do_not() {
+        let mut cutter = cutter();
+        put(&mut cutter, 0, true);
+        assert!(!cutter.set_tracks(tracks(640)));
+        assert_eq!(
+            put(&mut cutter, 40, false),
+            Placed::Continues { offset_ms: 40 }
+        );
+        assert!(cutter.set_tracks(tracks(320)));
+        assert_eq!(
+            put(&mut cutter, 80, false),
+            Placed::Dropped(DropReason::NoKeyFrame)
+        );
+    }
+
+    #[test]
+    fn an_oversized_fragment_is_cut_off() {
+        let mut cutter = cutter();
+        put(&mut cutter, 0, true);
+        let big = Frame {
+            payload: Bytes::from(vec![0; 49_999_900]),
+            ..frame(40, false)
+        };
+        assert_eq!(cutter.place(&big), Placed::Dropped(DropReason::Malformed));
+    }
+}

@@ -1,0 +1,171 @@
+//! Frames become fragments, and fragments are kept until they are PERSISTED.
+//!
+//! In: [`Frame`](crate::media::Frame)s in decode order. Out: chunks of bytes for the wire, in order, each fragment from its key frame.
+//! Belongs here: where a fragment is cut and why ([`Cutter`]), what is kept and in which order it leaves ([`Store`]).
+//! Does not belong here: acks and connections (`session`), the meaning of the bytes (`mkv`).
+
+mod cutter;
+mod store;
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+
+pub(crate) use cutter::{Cutter, Placed};
+pub(crate) use store::Store;
+
+use crate::{
+    media::Track,
+    time::{Mono, Timecode, Timestamp},
+};
+
+/// The tracks of a fragment. Two fragments of one PutMedia session have equal ones.
+pub(crate) type Tracks = Arc<[Track]>;
+
+/// The place of a fragment in the stream: 0, 1, 2 … without gaps, in the order of the frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FragmentId(pub(crate) u64);
+
+impl fmt::Display for FragmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// Why a frame was not sent, or not known to be kept by the service. The words are those of `stats` and of the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// Before the first key frame, or after a loss until the next one: it could not be decoded.
+    NoKeyFrame,
+    /// It has no timestamp.
+    NoTimestamp,
+    /// Its timecode is not greater than what was sent before, or it does not fit into its fragment.
+    Timecode,
+    /// Its payload is not what the caps say, or too large for a fragment.
+    Malformed,
+    /// Its track was never announced.
+    NoTrack,
+    /// `storage` was full.
+    Storage,
+    /// It was older than `buffer-duration` before it could be sent.
+    Age,
+    /// The service refused its fragment.
+    Rejected,
+    /// The stream ended before it was PERSISTED.
+    Unfinished,
+}
+
+impl DropReason {
+    /// All of them, for tables.
+    pub const ALL: [Self; 9] = [
+        Self::NoKeyFrame,
+        Self::NoTimestamp,
+        Self::Timecode,
+        Self::Malformed,
+        Self::NoTrack,
+        Self::Storage,
+        Self::Age,
+        Self::Rejected,
+        Self::Unfinished,
+    ];
+
+    /// The word for it in `stats` and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoKeyFrame => "no-key-frame",
+            Self::NoTimestamp => "no-timestamp",
+            Self::Timecode => "timecode",
+            Self::Malformed => "malformed",
+            Self::NoTrack => "no-track",
+            Self::Storage => "storage",
+            Self::Age => "age",
+            Self::Rejected => "rejected",
+            Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One frame as it goes onto the wire: `head`, then `payload`. Made once, so that what is resent is the same to the byte.
+#[derive(Clone)]
+pub(crate) struct Block {
+    /// For the first block of a fragment the cluster header; always the SimpleBlock header.
+    pub(crate) head: Bytes,
+    pub(crate) payload: Bytes,
+}
+
+impl Block {
+    /// What a block costs beside its bytes: two `Bytes`, their shared owner, the slot in the queue.
+    const OVERHEAD: u64 = 192;
+
+    /// What the block costs in the store, in bytes.
+    pub(crate) fn cost(&self) -> u64 {
+        (self.head.len() + self.payload.len()) as u64 + Self::OVERHEAD
+    }
+}
+
+/// One cluster: the unit that the service acknowledges.
+pub(crate) struct Fragment {
+    pub(crate) id: FragmentId,
+    /// Of its first frame, as on the wire.
+    pub(crate) timecode: Timecode,
+    pub(crate) tracks: Tracks,
+    /// Never empty while the fragment is kept.
+    pub(crate) blocks: Vec<Block>,
+    /// No frame follows.
+    pub(crate) complete: bool,
+    /// Sum of [`Block::cost`].
+    pub(crate) cost: u64,
+    /// Producer timestamps of the first and the latest frame.
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+    /// When its newest frame arrived.
+    pub(crate) arrived: Mono,
+    /// The service has it for good: nothing but its place is kept.
+    pub(crate) persisted: bool,
+    /// How often the service refused it.
+    pub(crate) refused: u32,
+    /// Sessions in which its first byte was sent.
+    pub(crate) sent: u32,
+}
+
+impl Fragment {
+    /// Frames in it that are not yet known to be kept.
+    pub(crate) fn frames(&self) -> u64 {
+        self.blocks.len() as u64
+    }
+}
+
+impl fmt::Debug for Fragment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            timecode,
+            complete,
+            cost,
+            ..
+        } = self;
+        write!(
+            f,
+            "Fragment({id} @{timecode}, {} frames, {cost} bytes, complete: {complete})",
+            self.blocks.len()
+        )
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// One video track; another width is another track.
+    pub(crate) fn tracks(width: u32) -> Tracks {
+        use crate::media::{Codec, Track, fixtures::AVCC};
+        [Track::video(Codec::H264, Bytes::from_static(AVCC), width, 98).unwrap()].into()
+    }
+}

@@ -1,0 +1,485 @@
+//! [`Store`]: the fragments that the service does not have for good yet, and what of them was sent.
+//!
+//! In: blocks in their fragments. Out: chunks in order ([`Store::next_chunk`]), again from the first fragment that is
+//! not PERSISTED after [`Store::rewind`].
+//! Belongs here: order, cursor, bytes held, what may be evicted. Does not belong here: when to evict, and acks (`session`).
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::{Block, Fragment, FragmentId};
+use crate::time::{Timecode, Timestamp};
+
+/// Fragments in order, front = oldest.
+///
+/// `base <= cursor.fragment <= base + queue.len()`, where `base` is the id of the front; all before the front is
+/// settled. Only [`Self::rewind`] moves the cursor back. A fragment in the middle that is PERSISTED before an older
+/// one keeps its place, without its blocks.
+#[derive(Default)]
+pub(crate) struct Store {
+    queue: VecDeque<Fragment>,
+    /// Id of the front of the queue, or of the fragment that comes next.
+    base: u64,
+    cursor: Cursor,
+    /// Sum of the cost of all fragments.
+    bytes: u64,
+}
+
+/// The chunk that is sent next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cursor {
+    fragment: u64,
+    block: usize,
+    /// The head of the block was sent, its payload was not.
+    head_sent: bool,
+}
+
+/// Frames that were taken out of the store before they were PERSISTED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Eviction {
+    pub(crate) timecode: Timecode,
+    pub(crate) frames: u64,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+}
+
+impl Store {
+    /// Bytes held, with their overhead.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Frames that are not PERSISTED.
+    pub(crate) fn frames(&self) -> u64 {
+        self.queue.iter().map(Fragment::frames).sum()
+    }
+
+    /// Fragments that are not PERSISTED.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = &Fragment> {
+        self.queue.iter().filter(|fragment| !fragment.persisted)
+    }
+
+    /// Everything that was put in is settled.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The id of the fragment that [`Self::begin`] takes next.
+    pub(crate) fn next_id(&self) -> FragmentId {
+        FragmentId(self.base + self.queue.len() as u64)
+    }
+
+    /// Begins a fragment with the id [`Self::next_id`]; the one before is complete from now on.
+    pub(crate) fn begin(&mut self, fragment: Fragment) {
+        debug_assert_eq!(fragment.id, self.next_id());
+        self.complete();
+        self.bytes += fragment.cost;
+        self.queue.push_back(fragment);
+    }
+
+    /// The fragment that frames go into.
+    pub(crate) fn open(&mut self) -> Option<&Fragment> {
+        self.queue.back().filter(|fragment| !fragment.complete)
+    }
+
+    /// Adds a block to the open fragment; `at` is its producer timestamp. False when no fragment is open.
+    pub(crate) fn push(&mut self, block: Block, at: Timestamp, now: crate::time::Mono) -> bool {
+        let Some(open) = self.queue.back_mut().filter(|fragment| !fragment.complete) else {
+            return false;
+        };
+        let cost = block.cost();
+        open.cost += cost;
+        open.last = open.last.max(at);
+        open.arrived = now;
+        open.blocks.push(block);
+        self.bytes += cost;
+        true
+    }
+
+    /// No frame follows in the open fragment.
+    pub(crate) fn complete(&mut self) {
+        if let Some(last) = self.queue.back_mut() {
+            last.complete = true;
+        }
+        self.skip_settled();
+    }
+
+    /// The fragment that the next chunk is of, when it is at that fragment's first byte.
+    pub(crate) fn at_boundary(&self) -> bool {
+        self.cursor.block == 0 && !self.cursor.head_sent
+    }
+
+    /// The fragment that the next chunk is of, if any has begun.
+    pub(crate) fn current(&self) -> Option<&Fragment> {
+        self.at(self.cursor.fragment)
+    }
+
+    /// There is a chunk that was not sent since the last [`Self::rewind`].
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.current()
+            .is_some_and(|fragment| self.cursor.block < fragment.blocks.len())
+    }
+
+    /// The next chunk, in order. `None`: all that arrived was sent.
+    pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
+        let index = self.index(self.cursor.fragment)?;
+        let fragment = &mut self.queue[index];
+        let block = fragment.blocks.get(self.cursor.block)?;
+        let chunk = if self.cursor.head_sent {
+            self.cursor = Cursor {
+                block: self.cursor.block + 1,
+                head_sent: false,
+                ..self.cursor
+            };
+            block.payload.clone()
+        } else {
+            let head = block.head.clone();
+            self.cursor.head_sent = true;
+            if self.cursor.block == 0 {
+                fragment.sent += 1;
+            }
+            head
+        };
+        self.skip_settled();
+        Some(chunk)
+    }
+
+    /// Sends again from the first fragment that is not PERSISTED.
+    pub(crate) fn rewind(&mut self) {
+        self.cursor = Cursor {
+            fragment: self.base,
+            ..Cursor::default()
+        };
+        self.skip_settled();
+    }
+
+    /// A fragment that was sent as a whole, and is not PERSISTED.
+    pub(crate) fn sent_pending(&self) -> impl Iterator<Item = &Fragment> {
+        self.pending()
+            .take_while(|fragment| fragment.id.0 < self.cursor.fragment)
+    }
+
+    /// The service has the fragment of this timecode for good. Its frames, and when the newest arrived.
+    pub(crate) fn persisted(&mut self, timecode: Timecode) -> Option<(u64, crate::time::Mono)> {
+        let cursor = self.cursor.fragment;
+        // Only what was sent as a whole can be acknowledged; anything else is a mistake of the other side.
+        let fragment = self.queue.iter_mut().find(|fragment| {
+            fragment.timecode == timecode && !fragment.persisted && fragment.id.0 < cursor
+        })?;
+        let settled = (fragment.frames(), fragment.arrived);
+        fragment.persisted = true;
+        self.settle(|fragment| fragment.timecode == timecode && fragment.persisted);
+        Some(settled)
+    }
+
+    /// Counts a refusal of the fragment of this timecode: how many it has had.
+    pub(crate) fn refused(&mut self, timecode: Timecode) -> Option<u32> {
+        let fragment = self
+            .queue
+            .iter_mut()
+            .find(|fragment| fragment.timecode == timecode && !fragment.persisted)?;
+        fragment.refused += 1;
+        Some(fragment.refused)
+    }
+
+    /// Takes out the fragment of this timecode. What follows in it, if it is open, has no place any more.
+    pub(crate) fn evict(&mut self, timecode: Timecode) -> Option<Eviction> {
+        let fragment = self
+            .queue
+            .iter_mut()
+            .find(|fragment| fragment.timecode == timecode && !fragment.persisted)?;
+        let Fragment {
+            timecode,
+            first,
+            last,
+            ..
+        } = *fragment;
+        let eviction = Eviction {
+            timecode,
+            frames: fragment.frames(),
+            first,
+            last,
+        };
+        fragment.persisted = true;
+        fragment.complete = true;
+        if fragment.id.0 == self.cursor.fragment {
+            self.cursor = Cursor {
+                fragment: self.cursor.fragment + 1,
+                ..Cursor::default()
+            };
+        }
+        self.settle(|fragment| fragment.timecode == timecode && fragment.persisted);
+        Some(eviction)
+    }
+
+    /// The oldest fragment that may be taken out: complete, and not half sent.
+    pub(crate) fn oldest_evictable(&self) -> Option<&Fragment> {
+        self.pending().find(|fragment| {
+            let half_sent = fragment.id.0 == self.cursor.fragment && !self.at_boundary();
+            fragment.complete && !half_sent
+        })
+    }
+
+    fn at(&self, id: u64) -> Option<&Fragment> {
+        self.queue.get(self.index(id)?)
+    }
+
+    fn index(&self, id: u64) -> Option<usize> {
+        usize::try_from(id.checked_sub(self.base)?)
+            .ok()
+            .filter(|index| *index < self.queue.len())
+    }
+
+    /// Frees the blocks of what is settled, and its place when nothing older is kept.
+    fn settle(&mut self, which: impl Fn(&Fragment) -> bool) {
+        for fragment in self.queue.iter_mut().filter(|fragment| which(fragment)) {
+            self.bytes -= fragment.cost;
+            fragment.cost = 0;
+            fragment.blocks = Vec::new();
+        }
+        while self
+            .queue
+            .front()
+            .is_some_and(|fragment| fragment.persisted)
+        {
+            self.queue.pop_front();
+            self.base += 1;
+        }
+        self.skip_settled();
+    }
+
+    /// Moves the cursor past fragments that have nothing left to send.
+    fn skip_settled(&mut self) {
+        if self.cursor.fragment < self.base {
+            self.cursor = Cursor {
+                fragment: self.base,
+                ..Cursor::default()
+            };
+        }
+        while let Some(fragment) = self.current() {
+            let sent = self.cursor.block == fragment.blocks.len() && fragment.complete;
+            if !(fragment.persisted || sent) {
+                return;
+            }
+            self.cursor = Cursor {
+                fragment: self.cursor.fragment + 1,
+                ..Cursor::default()
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{fragment::tests::tracks, time::Mono};
+
+    impl Store {
+        fn add(&mut self, ms: u64, frames: usize, complete: bool) {
+            let at = Timestamp::from_millis(ms);
+            self.begin(Fragment {
+                id: self.next_id(),
+                timecode: Timecode::from_millis(ms),
+                tracks: tracks(640),
+                blocks: Vec::new(),
+                complete: false,
+                cost: 0,
+                first: at,
+                last: at,
+                arrived: Mono::default(),
+                persisted: false,
+                refused: 0,
+                sent: 0,
+            });
+            for n in 0..frames {
+                self.push(block(ms, n), at, Mono::default());
+            }
+            if complete {
+                self.complete();
+            }
+        }
+
+        fn drain(&mut self) -> Vec<String> {
+            std::iter::from_fn(|| self.next_chunk())
+                .map(|chunk| String::from_utf8(chunk.to_vec()).unwrap())
+                .collect()
+        }
+    }
+
+    fn block(ms: u64, n: usize) -> Block {
+        Block {
+            head: Bytes::from(format!("{ms}.{n}h")),
+            payload: Bytes::from(format!("{ms}.{n}p")),
+        }
+    }
+
+    fn tc(ms: u64) -> Timecode {
+        Timecode::from_millis(ms)
+    }
+
+    #[test]
+    fn a_fragment_leaves_while_it_grows() {
+        let mut store = Store::default();
+        store.add(0, 1, false);
+        assert_eq!(store.drain(), ["0.0h", "0.0p"]);
+        store.push(block(0, 1), Timestamp::from_millis(40), Mono::default());
+        assert_eq!(store.drain(), ["0.1h", "0.1p"]);
+        assert_eq!(store.current().map(|f| f.id), Some(FragmentId(0)));
+        store.complete();
+        assert!(store.current().is_none() && store.at_boundary());
+    }
+
+    #[test]
+    fn a_rewind_sends_the_same_bytes_from_the_first_fragment_that_is_not_persisted() {
+        let mut store = Store::default();
+        for n in 0..3 {
+            store.add(n * 1000, 2, true);
+        }
+        let all = store.drain();
+        assert_eq!(store.persisted(tc(0)), Some((2, Mono::default())));
+        store.rewind();
+        assert_eq!(store.drain(), all[4..]);
+    }
+
+    #[test]
+    fn what_is_persisted_out_of_order_is_not_sent_again() {
+        let mut store = Store::default();
+        for n in 0..3 {
+            store.add(n * 1000, 1, true);
+        }
+        store.drain();
+        store.persisted(tc(1000));
+        assert_eq!(store.frames(), 2);
+        store.rewind();
+        assert_eq!(store.drain(), ["0.0h", "0.0p", "2000.0h", "2000.0p"]);
+        store.persisted(tc(0));
+        store.persisted(tc(2000));
+        assert!(store.is_empty());
+        assert_eq!(store.bytes(), 0);
+    }
+
+    #[test]
+    fn an_ack_for_what_was_not_sent_changes_nothing() {
+        let mut store = Store::default();
+        store.add(0, 1, false);
+        store.next_chunk();
+        assert_eq!(store.persisted(tc(0)), None, "half sent");
+        assert_eq!(store.persisted(tc(7)), None, "unknown");
+        assert_eq!(store.frames(), 1);
+    }
+
+    #[test]
+    fn a_fragment_that_is_being_sent_is_not_evicted() {
+        let mut store = Store::default();
+        store.add(0, 1, true);
+        store.add(1000, 1, true);
+        store.add(2000, 1, false);
+        store.next_chunk();
+        assert_eq!(store.oldest_evictable().map(|f| f.timecode), Some(tc(1000)));
+        assert_eq!(store.evict(tc(1000)).map(|e| e.frames), Some(1));
+        assert_eq!(
+            store.oldest_evictable().map(|f| f.timecode),
+            None,
+            "one half sent, one open"
+        );
+        assert_eq!(store.drain(), ["0.0p", "2000.0h", "2000.0p"]);
+    }
+
+    #[test]
+    fn evicting_the_open_fragment_closes_it() {
+        let mut store = Store::default();
+        store.add(0, 2, false);
+        store.drain();
+        assert_eq!(store.evict(tc(0)).map(|e| e.frames), Some(2));
+        assert!(!store.push(block(0, 2), Timestamp::from_millis(80), Mono::default()));
+        store.add(1000, 1, true);
+        assert_eq!(store.drain(), ["1000.0h", "1000.0p"]);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Operation {
+        Begin,
+        Push,
+        Complete,
+        Send(usize),
+        Persist(usize),
+        Evict,
+        Rewind,
+    }
+
+    fn operation() -> impl Strategy<Value = Operation> {
+        prop_oneof![
+            2 => Just(Operation::Begin),
+            4 => Just(Operation::Push),
+            1 => Just(Operation::Complete),
+            4 => (1..6_usize).prop_map(Operation::Send),
+            3 => (0..8_usize).prop_map(Operation::Persist),
+            1 => Just(Operation::Evict),
+            1 => Just(Operation::Rewind),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happens: bytes and frames are those that are kept, chunks of one fragment come in order from its
+        /// first, and nothing that is settled is sent.
+        #[test]
+        fn the_store_keeps_its_books(operations in proptest::collection::vec(operation(), 1..200)) {
+            let mut store = Store::default();
+            let (mut taken, mut settled, mut next_ms) = (0, 0, 0_u64);
+            let mut gone = std::collections::HashSet::new();
+            let mut expected: Option<(String, usize)> = None;
+            for operation in operations {
+                match operation {
+                    Operation::Begin => {
+                        next_ms += 1000;
+                        store.add(next_ms, 1, false);
+                        taken += 1;
+                    }
+                    Operation::Push => {
+                        let n = store.open().map(|f| f.blocks.len());
+                        if let Some(n) = n {
+                            store.push(block(next_ms, n), Timestamp::from_millis(next_ms), Mono::default());
+                            taken += 1;
+                        }
+                    }
+                    Operation::Complete => store.complete(),
+                    Operation::Send(count) => for _ in 0..count {
+                        let Some(chunk) = store.next_chunk() else { break };
+                        let text = String::from_utf8(chunk.to_vec()).unwrap();
+                        let (fragment, part) = text.split_once('.').unwrap();
+                        prop_assert!(!gone.contains(fragment), "{text} was settled");
+                        let part = 2 * part[..part.len() - 1].parse::<usize>().unwrap() + usize::from(part.ends_with('p'));
+                        match &expected {
+                            Some((current, next)) if current == fragment => prop_assert_eq!(part, *next),
+                            _ => prop_assert_eq!(part, 0, "{} does not begin", text),
+                        }
+                        expected = Some((fragment.to_owned(), part + 1));
+                    },
+                    Operation::Persist(index) => {
+                        let timecode = store.sent_pending().nth(index).map(|f| f.timecode);
+                        if let Some((frames, _)) = timecode.and_then(|timecode| store.persisted(timecode)) {
+                            settled += frames;
+                            gone.extend(timecode.map(|t| t.as_millis().to_string()));
+                        }
+                    }
+                    Operation::Evict => {
+                        let timecode = store.oldest_evictable().map(|f| f.timecode);
+                        if let Some(eviction) = timecode.and_then(|timecode| store.evict(timecode)) {
+                            settled += eviction.frames;
+                            gone.insert(eviction.timecode.as_millis().to_string());
+                        }
+                    }
+                    Operation::Rewind => {
+                        store.rewind();
+                        expected = None;
+                    }
+                }
+                prop_assert_eq!(taken, settled + store.frames());
+                prop_assert_eq!(store.bytes(), store.pending().flat_map(|f| &f.blocks).map(Block::cost).sum::<u64>());
+            }
+        }
+    }
+}

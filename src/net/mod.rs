@@ -1,0 +1,36 @@
+//! The hands and the clock of the session: HTTP, signatures, credentials.
+//!
+//! Belongs here: everything that touches a socket. Does not belong here: policy (asks [`crate::session`]), GStreamer.
+
+use crate::secret::Secret;
+
+/// Where the service is and who asks.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// AWS region, such as `us-west-2`; also that of the signatures.
+    pub region: String,
+    /// URI of the control plane, when it is not the region's own: `http` or `https`. The data endpoint that it names may
+    /// be `http` only if it is.
+    pub endpoint: Option<String>,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// `User-Agent` of PutMedia, and the application name of the control plane's.
+    pub user_agent: String,
+}
+
+/// Where credentials come from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Credentials {
+    /// Given, and never refreshed.
+    Static {
+        /// Access key id. Not a secret, but still nobody's business.
+        access_key: String,
+        /// Secret access key.
+        secret_key: Secret,
+        /// Session token of temporary credentials.
+        session_token: Option<Secret>,
+    },
+    /// The default chain of the AWS SDKs: environment, profiles, containers, instance roles.
+    DefaultChain,
+}

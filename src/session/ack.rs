@@ -1,0 +1,247 @@
+//! Acks: the response of PutMedia, newline-separated JSON on the connection that the media goes out on.
+//!
+//! In: bytes of the response, in any pieces (proxies gather and split them). Out: [`Ack`]s in order.
+//! Does not belong here: what an ack means for the store (`session`), and for the connection ([`super::policy`]).
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::time::Timecode;
+
+/// Longest run of bytes without a whole ack. An ack has some 150.
+const MAX_ACK_BYTES: usize = 64 << 10;
+
+/// What the service says of a fragment ("PutMedia", response).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AckKind {
+    /// Its first bytes arrived.
+    Buffering,
+    /// It is complete in the service's memory.
+    Received,
+    /// It is written for good.
+    Persisted,
+    /// It is refused; the connection ends.
+    Error,
+    /// Nothing came lately.
+    Idle,
+    /// A word that this version does not know.
+    Unknown,
+}
+
+impl AckKind {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Buffering => "BUFFERING",
+            Self::Received => "RECEIVED",
+            Self::Persisted => "PERSISTED",
+            Self::Error => "ERROR",
+            Self::Idle => "IDLE",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    fn parse(word: &str) -> Self {
+        [
+            Self::Buffering,
+            Self::Received,
+            Self::Persisted,
+            Self::Error,
+            Self::Idle,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
+        .unwrap_or(Self::Unknown)
+    }
+}
+
+impl fmt::Display for AckKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One ack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// What it says.
+    pub kind: AckKind,
+    /// Of which fragment; an IDLE ack, and some ERROR acks, have none.
+    pub timecode: Option<Timecode>,
+    /// The service's name of the fragment: a decimal number that does not fit into 64 bits.
+    pub fragment_number: Option<String>,
+    /// 4000–5001, with ERROR (kvs-facts §5).
+    pub error_id: Option<u32>,
+    /// The word for it.
+    pub error_code: Option<String>,
+}
+
+/// As on the wire. The documentation calls the first member `AckEventType`, the service sends `EventType`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wire {
+    #[serde(alias = "AckEventType")]
+    event_type: String,
+    fragment_timecode: Option<u64>,
+    fragment_number: Option<String>,
+    error_id: Option<u32>,
+    error_code: Option<String>,
+}
+
+impl From<Wire> for Ack {
+    fn from(wire: Wire) -> Self {
+        Self {
+            kind: AckKind::parse(&wire.event_type),
+            timecode: wire.fragment_timecode.map(Timecode::from_millis),
+            fragment_number: wire.fragment_number,
+            error_id: wire.error_id,
+            error_code: wire.error_code,
+        }
+    }
+}
+
+/// The response cannot be read as acks.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the response is not a list of acks at byte {position}: {reason}")]
+pub struct NotAnAck {
+    /// Bytes of the response before the place.
+    pub position: u64,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+/// Takes the response apart.
+#[derive(Default)]
+pub(crate) struct AckReader {
+    rest: Vec<u8>,
+    /// Bytes of the response before `rest`.
+    position: u64,
+}
+
+impl AckReader {
+    /// The acks that are whole with these bytes, up to the first place that cannot be read.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> (Vec<Ack>, Result<(), NotAnAck>) {
+        self.rest.extend_from_slice(bytes);
+        let mut stream = serde_json::Deserializer::from_slice(&self.rest).into_iter::<Wire>();
+        let mut acks = Vec::new();
+        let mut end = Ok(());
+        for wire in &mut stream {
+            match wire {
+                Ok(wire) => acks.push(wire.into()),
+                Err(error) if error.is_eof() => break,
+                Err(error) => {
+                    end = Err(error.to_string());
+                    break;
+                }
+            }
+        }
+        let read = stream.byte_offset();
+        self.rest.drain(..read);
+        self.position += read as u64;
+        if end.is_ok() && self.rest.len() > MAX_ACK_BYTES {
+            end = Err(format!("{} bytes without an end", self.rest.len()));
+        }
+        (
+            acks,
+            end.map_err(|reason| NotAnAck {
+                position: self.position,
+                reason,
+            }),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WIRE: &[u8] = br#"{"EventType":"BUFFERING","FragmentTimecode":1700000000000,"FragmentNumber":"91343852333181432392682062622220590765191907586"}
+{"EventType":"RECEIVED","FragmentTimecode":1700000000000,"FragmentNumber":"91343852333181432392682062622220590765191907586"}
+{"AckEventType":"PERSISTED","FragmentTimecode":1700000000000,"FragmentNumber":"91343852333181432392682062622220590765191907586","New":{"a":[1]}}
+
+{"EventType":"IDLE"}{"EventType":"SOMETHING_NEW"}
+{"EventType":"ERROR","FragmentTimecode":1700000002000,"ErrorId":4004,"ErrorCode":"FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS"}
+"#;
+
+    fn read(pieces: &[&[u8]]) -> Vec<Ack> {
+        let mut reader = AckReader::default();
+        let mut acks = Vec::new();
+        for piece in pieces {
+            let (some, end) = reader.feed(piece);
+            end.unwrap();
+            acks.extend(some);
+        }
+        acks
+    }
+
+    #[test]
+    fn every_kind_is_read() {
+        let acks = read(&[WIRE]);
+        let kinds: Vec<_> = acks.iter().map(|ack| ack.kind).collect();
+        use AckKind::*;
+        assert_eq!(
+            kinds,
+            [Buffering, Received, Persisted, Idle, Unknown, Error]
+        );
+        assert_eq!(
+            acks[2].timecode,
+            Some(Timecode::from_millis(1_700_000_000_000))
+        );
+        assert_eq!(
+            acks[2].fragment_number.as_deref(),
+            Some("91343852333181432392682062622220590765191907586")
+        );
+        assert_eq!(
+            (acks[5].error_id, acks[5].error_code.as_deref()),
+            (Some(4004), Some("FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS"))
+        );
+    }
+
+    #[test]
+    fn chunking_never_changes_the_acks() {
+        let whole = read(&[WIRE]);
+        for cut in 0..=WIRE.len() {
+            let (head, tail) = WIRE.split_at(cut);
+            assert_eq!(read(&[head, tail]), whole, "split at byte {cut}");
+        }
+        let bytes: Vec<_> = WIRE.chunks(1).collect();
+        assert_eq!(read(&bytes), whole, "byte by byte");
+    }
+
+    #[test]
+    fn acks_before_a_bad_place_are_kept_and_the_place_is_named() {
+        let (acks, end) = AckReader::default().feed(b"{\"EventType\":\"IDLE\"}\n<html>502</html>");
+        assert_eq!(acks.len(), 1);
+        let error = end.unwrap_err();
+        assert_eq!(error.position, 19, "{error}");
+        for bad in ["[]", "{\"EventType\":7}", "{}", "nonsense"] {
+            assert!(
+                AckReader::default().feed(bad.as_bytes()).1.is_err(),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_endless_ack_is_refused() {
+        let mut reader = AckReader::default();
+        assert!(reader.feed(b"{\"EventType\":\"").1.is_ok());
+        assert!(reader.feed(&vec![b'A'; MAX_ACK_BYTES]).1.is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_arrives_panics(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..64), 0..8)) {
+            let mut reader = AckReader::default();
+            for piece in pieces {
+                if reader.feed(&piece).1.is_err() {
+                    break;
+                }
+            }
+        }
+    }
+}

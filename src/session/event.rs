@@ -1,0 +1,122 @@
+//! What a session tells: [`Event`]s as they happen, [`Stats`] at any moment.
+//!
+//! Belongs here: the facts and their words. Does not belong here: how they reach an application (`producer`, `element`).
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use super::{Ack, Failure, Fatal};
+use crate::{fragment::DropReason, time::Timestamp};
+
+/// Something that an application may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The session is in another state; for the log.
+    State(&'static str),
+    /// The stream exists, is ACTIVE, and its data endpoint is known. Once.
+    Ready,
+    /// The service acknowledged a fragment.
+    Ack(Ack),
+    /// The connection, or the way to the service, is lost. Once per outage.
+    ConnectionLost(Failure),
+    /// PutMedia is accepted again.
+    ConnectionRestored {
+        /// Since the loss.
+        outage: Duration,
+        /// Fragments that will be sent again.
+        resending: u64,
+    },
+    /// Frames were dropped; gathered over [`super::LOSS_WINDOW`].
+    FramesDropped {
+        /// Why.
+        reason: DropReason,
+        /// How many.
+        frames: u64,
+        /// Earliest presentation time of them; zero when they have none.
+        from: Timestamp,
+        /// Latest presentation time of them.
+        to: Timestamp,
+    },
+    /// Frames cannot be used until a key frame comes: the encoder may be asked for one.
+    KeyFrameNeeded,
+    /// The stream cannot go on. Once, and nothing but `Closed` comes after it.
+    Failed(StreamError),
+    /// The stream has ended; last event.
+    Closed(Stats),
+}
+
+/// Why a stream ended before everything was PERSISTED.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StreamError {
+    /// What kind.
+    pub fatal: Fatal,
+    /// What, where, and what to do; never with a secret.
+    pub message: String,
+    /// HTTP status of the answer that decided it.
+    pub status: Option<u16>,
+    /// The service's name of the request.
+    pub request_id: Option<String>,
+    /// The ERROR ack that decided it (kvs-facts §5).
+    pub error_id: Option<u32>,
+    /// Frames that were accepted and are not PERSISTED.
+    pub missing: u64,
+}
+
+/// Counters and gauges of a stream. `frames_in = frames_persisted + dropped + frames_pending`, always.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// State of the session.
+    pub state: &'static str,
+    /// Frames that came.
+    pub frames_in: u64,
+    /// Frames that the service has for good.
+    pub frames_persisted: u64,
+    /// Frames that are kept, and will be sent, are being sent, or wait for their ack.
+    pub frames_pending: u64,
+    /// Frames that were dropped, by reason.
+    pub dropped: BTreeMap<DropReason, u64>,
+    /// Payload bytes that came.
+    pub bytes_in: u64,
+    /// Bytes handed to the connection, with headers and with what was sent again.
+    pub bytes_sent: u64,
+    /// Bytes that are kept, with their overhead.
+    pub bytes_buffered: u64,
+    /// Fragments that the service has for good.
+    pub fragments_persisted: u64,
+    /// Fragments that are kept.
+    pub fragments_pending: u64,
+    /// Times that a fragment was begun to be sent again.
+    pub fragments_resent: u64,
+    /// PutMedia sessions that were accepted.
+    pub sessions: u64,
+    /// Attempts to open one.
+    pub connection_attempts: u64,
+    /// From the arrival of a fragment's last frame to its PERSISTED ack, of the newest such ack.
+    pub persisted_latency: Option<Duration>,
+}
+
+impl Stats {
+    /// Dropped frames of all reasons.
+    pub fn frames_dropped(&self) -> u64 {
+        self.dropped.values().sum()
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "frames: {} in, {} persisted, {} dropped, {} pending; fragments: {} persisted, {} pending, {} resent; {} sessions in {} attempts",
+            self.frames_in,
+            self.frames_persisted,
+            self.frames_dropped(),
+            self.frames_pending,
+            self.fragments_persisted,
+            self.fragments_pending,
+            self.fragments_resent,
+            self.sessions,
+            self.connection_attempts
+        )
+    }
+}

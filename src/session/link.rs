@@ -1,0 +1,341 @@
+//! One PutMedia request: what goes out, what its acks mean, when it ends.
+
+use bytes::Bytes;
+
+use super::{
+    Ack, AckKind, AckReader, Call, Cause, Event, Failure, Output, Session, policy,
+    policy::Action,
+    state::{Link, State},
+};
+use crate::{
+    definition::TimecodeType,
+    fragment::DropReason,
+    mkv,
+    time::{Mono, Timecode},
+};
+
+impl Session {
+    /// [`Self::transmit`] has something.
+    pub fn wants_transmit(&self) -> bool {
+        match &self.state {
+            State::Opening(link) => link.header.is_some(),
+            State::Streaming(link) => {
+                link.header.is_some() || self.store.has_unsent() || self.ends(link)
+            }
+            _ => false,
+        }
+    }
+
+    /// The next chunk of the body, when the wire has room for one.
+    ///
+    /// While the answer of PutMedia is awaited this is only the header of the MKV stream: enough for a proxy that
+    /// passes nothing on before the body begins, and little enough that a refusal is read before a reset.
+    pub fn transmit(&mut self, now: Mono) -> Option<Bytes> {
+        let chunk = self.next_chunk(now)?;
+        self.stats.bytes_sent += chunk.len() as u64;
+        Some(chunk)
+    }
+
+    fn next_chunk(&mut self, now: Mono) -> Option<Bytes> {
+        let streaming = matches!(self.state, State::Streaming(_));
+        let (State::Opening(link) | State::Streaming(link)) = &mut self.state else {
+            return None;
+        };
+        if let Some(header) = link.header.take() {
+            return Some(header);
+        }
+        if !streaming {
+            return None;
+        }
+        if let State::Streaming(link) = &self.state
+            && self.ends(link)
+        {
+            return self.end_link(now);
+        }
+        let begins = self.store.at_boundary();
+        let chunk = self.store.next_chunk()?;
+        let resent = begins
+            && self
+                .store
+                .current()
+                .is_some_and(|fragment| fragment.sent > 1);
+        let crossed = self.store.at_boundary() && self.store.sent_pending().next().is_some();
+        if let State::Streaming(link) = &mut self.state {
+            link.clusters += u64::from(begins);
+            if crossed {
+                link.due.get_or_insert(now);
+            }
+        }
+        self.stats.fragments_resent += u64::from(resent);
+        Some(chunk)
+    }
+
+    /// This session has sent all that it can: the end of the stream, other tracks, or too much without confirmation.
+    fn ends(&self, link: &Link) -> bool {
+        if link.clusters == 0 || !self.store.at_boundary() {
+            return false;
+        }
+        match self.store.current() {
+            Some(next) if next.tracks != link.tracks => true,
+            Some(_) => self.confirms_late(),
+            None => self.ending.is_some() || self.confirms_late(),
+        }
+    }
+
+    /// Without acks only the end of a session tells what arrived, so it comes before half of the storage waits for it.
+    fn confirms_late(&self) -> bool {
+        !self.definition.fragment_acks
+            && self
+                .store
+                .sent_pending()
+                .map(|fragment| fragment.cost)
+                .sum::<u64>()
+                > self.definition.storage / 2
+    }
+
+    /// Ends the last fragment, so that it is acknowledged without waiting for the next cluster.
+    fn end_link(&mut self, now: Mono) -> Option<Bytes> {
+        match std::mem::replace(&mut self.state, State::New) {
+            State::Streaming(mut link) => {
+                link.due.get_or_insert(now);
+                self.state = State::Draining(link);
+                self.tell(Event::State(self.state.name()));
+                Some(mkv::end_of_fragment())
+            }
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    pub(super) fn open(&mut self, now: Mono) {
+        let Some(first) = self.store.current() else {
+            return;
+        };
+        let start = match self.definition.timecode_type {
+            TimecodeType::Absolute => first.first,
+            TimecodeType::Relative => self.cutter.start().unwrap_or(first.first),
+        };
+        let link = Link {
+            header: Some(mkv::stream_header(&first.tracks)),
+            tracks: first.tracks.clone(),
+            clusters: 0,
+            opened: now,
+            due: None,
+            acks: AckReader::default(),
+        };
+        self.stats.connection_attempts += 1;
+        self.outputs.push_back(Output::Open { start });
+        self.enter(State::Opening(link));
+    }
+
+    pub(super) fn opened(&mut self, now: Mono) {
+        if !matches!(self.state, State::Opening(_)) {
+            return;
+        }
+        let State::Opening(link) = std::mem::replace(&mut self.state, State::New) else {
+            return;
+        };
+        self.state = State::Streaming(link);
+        self.stats.sessions += 1;
+        self.tell(Event::State(self.state.name()));
+        if let Some(since) = self.outage.take() {
+            let resending = self
+                .store
+                .pending()
+                .filter(|fragment| fragment.sent > 0)
+                .count() as u64;
+            self.tell(Event::ConnectionRestored {
+                outage: now.saturating_since(since),
+                resending,
+            });
+        }
+    }
+
+    pub(super) fn response(&mut self, now: Mono, bytes: &[u8]) {
+        let Some(link) = self.state.link_mut() else {
+            return;
+        };
+        let (acks, end) = link.acks.feed(bytes);
+        for ack in acks {
+            self.acknowledged(now, ack);
+            if self.state.link().is_none() {
+                return;
+            }
+        }
+        if let Err(error) = end {
+            let failure = lost(error.to_string());
+            self.act(now, Action::Retry, &failure, None);
+        }
+    }
+
+    fn acknowledged(&mut self, now: Mono, ack: Ack) {
+        self.tell(Event::Ack(ack.clone()));
+        match (ack.kind, ack.timecode) {
+            (AckKind::Persisted, Some(timecode)) => self.persisted(now, timecode),
+            (AckKind::Received, Some(timecode)) if self.keeps_nothing => {
+                self.persisted(now, timecode)
+            }
+            (AckKind::Error, _) => return self.refused(now, &ack),
+            _ => {}
+        }
+        let waits = self.store.sent_pending().next().is_some();
+        if let Some(link) = self.state.link_mut() {
+            link.due = waits.then_some(now);
+        }
+    }
+
+    fn persisted(&mut self, now: Mono, timecode: Timecode) {
+        if let Some((frames, arrived)) = self.store.persisted(timecode) {
+            self.stats.frames_persisted += frames;
+            self.stats.fragments_persisted += 1;
+            self.stats.persisted_latency = Some(now.saturating_since(arrived));
+            self.backoff.reset();
+        }
+    }
+
+    /// An ERROR ack. A fragment that is refused twice is skipped; everything else is as the policy says.
+    fn refused(&mut self, now: Mono, ack: &Ack) {
+        let id = ack.error_id.unwrap_or_default();
+        let code = ack.error_code.as_deref().unwrap_or("no code");
+        let failure = lost(match ack.timecode {
+            Some(timecode) => format!("ERROR ack {id} {code} for the fragment at {timecode}"),
+            None => format!("ERROR ack {id} {code}"),
+        });
+        let action = policy::on_error_ack(id);
+        if action == Action::Skip {
+            let timecode = ack.timecode.or_else(|| {
+                self.store
+                    .pending()
+                    .next()
+                    .map(|fragment| fragment.timecode)
+            });
+            if let Some(timecode) = timecode
+                && self.store.refused(timecode).is_some_and(|times| times > 1)
+            {
+                self.evict(now, timecode, DropReason::Rejected);
+            }
+        }
+        self.act(now, action, &failure, ack.error_id);
+    }
+
+    pub(super) fn response_ended(&mut self, now: Mono) {
+        match &self.state {
+            State::Closing { .. } => {
+                if !self.definition.fragment_acks {
+                    let confirmed: Vec<_> = self
+                        .store
+                        .sent_pending()
+                        .map(|fragment| fragment.timecode)
+                        .collect();
+                    for timecode in confirmed {
+                        self.persisted(now, timecode);
+                    }
+                }
+                self.store.rewind();
+                self.enter(State::Ready);
+            }
+            _ => self.act(
+                now,
+                Action::Retry,
+                &lost("the service ended the connection"),
+                None,
+            ),
+        }
+    }
+
+    /// Draining is over when all that was sent is settled; a session that has nothing to say is given up.
+    pub(super) fn advance_link(&mut self, now: Mono) {
+        let acks = self.definition.fragment_acks;
+        match &self.state {
+            State::Draining(_) if !acks || self.store.sent_pending().next().is_none() => {
+                if let State::Draining(link) = std::mem::replace(&mut self.state, State::New) {
+                    self.outputs.push_back(Output::CloseBody);
+                    self.state = State::Closing { link, since: now };
+                    self.tell(Event::State(self.state.name()));
+                }
+            }
+            State::Streaming(link) if link.clusters == 0 && self.store.at_boundary() => {
+                let fits = self
+                    .store
+                    .current()
+                    .is_some_and(|next| next.tracks == link.tracks);
+                if !fits {
+                    self.outputs.push_back(Output::Abort);
+                    self.enter(State::Ready);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// When the link has waited long enough, and for what.
+    pub(super) fn link_deadline(&self) -> Option<(Mono, &'static str)> {
+        let definition = &self.definition;
+        match &self.state {
+            State::Opening(link) => Some((
+                link.opened + definition.connection_timeout + definition.completion_timeout,
+                "answer of PutMedia",
+            )),
+            State::Streaming(link) | State::Draining(link) if definition.fragment_acks => {
+                link.due.map(|due| {
+                    (
+                        due + definition.connection_staleness,
+                        "connection-staleness",
+                    )
+                })
+            }
+            State::Closing { since, .. } => Some((
+                *since + definition.completion_timeout,
+                "end of the response",
+            )),
+            _ => None,
+        }
+    }
+
+    pub(super) fn expire_link(&mut self, now: Mono) {
+        let Some((at, _)) = self.link_deadline() else {
+            return;
+        };
+        if at > now {
+            return;
+        }
+        match &self.state {
+            State::Opening(_) => {
+                let timeout =
+                    self.definition.connection_timeout + self.definition.completion_timeout;
+                self.act(
+                    now,
+                    Action::Resolve,
+                    &lost(format!("no answer within {} s", timeout.as_secs())),
+                    None,
+                );
+            }
+            // With acks everything is settled; the end of the response would have told nothing new.
+            State::Closing { .. } if self.definition.fragment_acks => {
+                self.outputs.push_back(Output::Abort);
+                self.store.rewind();
+                self.enter(State::Ready);
+            }
+            _ => {
+                let silence = self.definition.connection_staleness.as_secs();
+                self.act(
+                    now,
+                    Action::Resolve,
+                    &lost(format!("no ack for {silence} s")),
+                    None,
+                );
+            }
+        }
+    }
+}
+
+/// The connection is of no more use.
+fn lost(message: impl Into<String>) -> Failure {
+    Failure {
+        call: Call::PutMedia,
+        cause: Cause::Transport,
+        message: message.into(),
+    }
+}

@@ -1,0 +1,488 @@
+//! The protocol: what to ask of the service and when, what its answers mean, when to try again. No I/O, no clock.
+//!
+//! In: frames, [`Input`]s from the network, `now`. Out: [`Output`]s to perform, chunks to send, [`Event`]s to tell.
+//!
+//! ```text
+//! loop {
+//!     match session.poll(now) {              // until it says Wait
+//!         Output::Call(call) => start it, Output::Open { .. } => start PutMedia, …
+//!         Output::Wait { at, .. } => wait for `at`, an answer, a frame, or room on the wire
+//!     }
+//!     session.handle(now, input);            // what came
+//!     while the wire has room { session.transmit(now) }
+//! }
+//! ```
+//! Belongs here: states, deadlines, acks, the error policy. Does not belong here: sockets, tokio, GStreamer, URLs.
+
+mod ack;
+mod backoff;
+mod event;
+mod frames;
+mod link;
+mod policy;
+mod state;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+pub(crate) use ack::AckReader;
+pub use ack::{Ack, AckKind, NotAnAck};
+pub use event::{Event, Stats, StreamError};
+pub use frames::Refused;
+pub use policy::{Call, Cause, Failure, Fatal};
+
+use backoff::Backoff;
+use policy::Action;
+use state::{State, Step};
+
+use crate::{
+    definition::StreamDefinition,
+    fragment::{Cutter, DropReason, Store},
+    time::{Mono, Timestamp},
+};
+
+/// Frames that are dropped within this time are told together.
+pub const LOSS_WINDOW: Duration = Duration::from_secs(1);
+/// How often a stream that is not ACTIVE yet is described: well below the quota of 5 calls a second and stream.
+const ACTIVATION_POLL: Duration = Duration::from_millis(500);
+
+/// What the network did.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// DescribeStream answered.
+    Described(Described),
+    /// CreateStream, TagStream or GetDataEndpoint succeeded.
+    Done(Call),
+    /// A call, or the attempt to open PutMedia, did not succeed.
+    Failed(&'a Failure),
+    /// PutMedia was answered with 200: media may flow.
+    Opened,
+    /// Bytes of the response of PutMedia.
+    Response(&'a [u8]),
+    /// The response of PutMedia ended.
+    Closed,
+}
+
+/// The answer of DescribeStream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// What the stream can do.
+    pub status: StreamStatus,
+    /// 0: nothing is kept, so RECEIVED is the last ack.
+    pub retention: Duration,
+}
+
+/// The status of a stream ("DescribeStream", StreamInfo).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamStatus {
+    /// It takes media; also while it is UPDATING.
+    Active,
+    /// Not yet.
+    Creating,
+    /// Not any more.
+    Deleting,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Make this call of the control plane. At most one call or connection is under way.
+    Call(Call),
+    /// Begin PutMedia: its body is what [`Session::transmit`] gives.
+    Open {
+        /// The time that RELATIVE timecodes count from, or that of the first fragment.
+        start: Timestamp,
+    },
+    /// End the body: the terminating chunk. The response will end.
+    CloseBody,
+    /// Forget the call or the connection that is under way.
+    Abort,
+    /// Tell this.
+    Tell(Event),
+    /// Nothing, until then or until something comes.
+    Wait {
+        /// When to poll again; `None`: only when something comes.
+        at: Option<Mono>,
+        /// What is due then.
+        why: &'static str,
+    },
+}
+
+/// The end that was asked for.
+#[derive(Clone, Copy)]
+struct Ending {
+    deadline: Mono,
+    /// Stop for good; otherwise the stream may go on with a key frame.
+    stop: bool,
+}
+
+/// Frames that were dropped and not told yet.
+struct Loss {
+    frames: u64,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+/// One stream and its way to the service.
+pub struct Session {
+    definition: StreamDefinition,
+    state: State,
+    cutter: Cutter,
+    store: Store,
+    backoff: Backoff,
+    outputs: VecDeque<Output>,
+    stats: Stats,
+    losses: BTreeMap<DropReason, Loss>,
+    losses_due: Option<Mono>,
+    /// Since when the way to the service is lost.
+    outage: Option<Mono>,
+    ending: Option<Ending>,
+    /// The outcome of the last ending, or of a failure.
+    ended: Option<Result<(), StreamError>>,
+    /// RECEIVED is the last ack of a stream that keeps nothing.
+    keeps_nothing: bool,
+    /// The stream was made here, so its tags are to be set.
+    created: bool,
+    ready: bool,
+}
+
+impl Session {
+    /// A session that has not asked anything yet. `seed` feeds the jitter of its back-off.
+    pub fn new(definition: StreamDefinition, seed: u64) -> Self {
+        Self {
+            state: State::New,
+            cutter: Cutter::new(definition.fragmentation, definition.timecode_type),
+            store: Store::default(),
+            backoff: Backoff::new(seed),
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+            losses: BTreeMap::new(),
+            losses_due: None,
+            outage: None,
+            ending: None,
+            ended: None,
+            keeps_nothing: false,
+            created: false,
+            ready: false,
+            definition,
+        }
+    }
+
+    /// What the stream is.
+    pub fn definition(&self) -> &StreamDefinition {
+        &self.definition
+    }
+
+    /// The numbers, now.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            state: self.state.name(),
+            frames_pending: self.store.frames(),
+            bytes_buffered: self.store.bytes(),
+            fragments_pending: self.store.pending().count() as u64,
+            ..self.stats.clone()
+        }
+    }
+
+    /// Ends the stream: everything that was put is sent and PERSISTED, or counted as dropped at `deadline`. With `stop`
+    /// it is over then; without, a key frame goes on. The outcome is [`Self::ended`].
+    pub fn end(&mut self, now: Mono, deadline: Mono, stop: bool) {
+        if matches!(self.state, State::Stopped) {
+            return;
+        }
+        self.cutter.end_fragment();
+        self.store.complete();
+        self.ended = None;
+        let deadline = self
+            .ending
+            .map_or(deadline, |ending| ending.deadline.min(deadline));
+        self.ending = Some(Ending {
+            deadline,
+            stop: stop || self.ending.is_some_and(|ending| ending.stop),
+        });
+        self.advance(now);
+    }
+
+    /// How the last [`Self::end`] came out; `None` while it is under way. An error stays.
+    pub fn ended(&self) -> Option<&Result<(), StreamError>> {
+        self.ended.as_ref()
+    }
+
+    /// The session is over: no input matters any more.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.state, State::Stopped)
+    }
+
+    /// What to do next. Poll until it says [`Output::Wait`].
+    pub fn poll(&mut self, now: Mono) -> Output {
+        self.expire(now);
+        self.advance(now);
+        self.outputs.pop_front().unwrap_or_else(|| {
+            let due = self
+                .deadlines()
+                .into_iter()
+                .flatten()
+                .min_by_key(|(at, _)| *at);
+            Output::Wait {
+                at: due.map(|(at, _)| at),
+                why: due.map_or("input", |(_, why)| why),
+            }
+        })
+    }
+
+    /// What came from the network.
+    pub fn handle(&mut self, now: Mono, input: Input<'_>) {
+        match (input, self.state.call()) {
+            (Input::Described(described), Some(Call::Describe)) => self.described(now, described),
+            (Input::Done(done), Some(call)) if done == call => self.go_on(call),
+            (Input::Failed(failure), Some(call)) if failure.call == call => {
+                self.failed(now, failure)
+            }
+            (Input::Opened, Some(Call::PutMedia)) => self.opened(now),
+            (Input::Response(bytes), Some(Call::PutMedia)) => self.response(now, bytes),
+            (Input::Closed, Some(Call::PutMedia)) => self.response_ended(now),
+            // The answer of something that was given up meanwhile.
+            _ => {}
+        }
+        self.advance(now);
+    }
+
+    fn described(&mut self, now: Mono, described: Described) {
+        self.keeps_nothing = described.retention.is_zero();
+        match described.status {
+            StreamStatus::Active if self.created && !self.definition.tags.is_empty() => {
+                self.call(Call::Tag)
+            }
+            StreamStatus::Active => self.call(Call::Resolve),
+            StreamStatus::Creating | StreamStatus::Deleting => self.enter(State::Activating {
+                again: now + ACTIVATION_POLL,
+            }),
+        }
+    }
+
+    /// The call succeeded, or can be done without.
+    fn go_on(&mut self, call: Call) {
+        match call {
+            Call::Create => {
+                self.created = true;
+                self.call(Call::Describe);
+            }
+            Call::Describe | Call::Tag => {
+                if call == Call::Tag {
+                    self.created = false;
+                }
+                self.call(Call::Resolve);
+            }
+            Call::Resolve => {
+                self.enter(State::Ready);
+                if !self.ready {
+                    self.ready = true;
+                    self.tell(Event::Ready);
+                }
+            }
+            Call::PutMedia => {}
+        }
+    }
+
+    fn failed(&mut self, now: Mono, failure: &Failure) {
+        let action = policy::on_failure(failure, self.stats.sessions > 0);
+        self.act(now, action, failure, None);
+    }
+
+    /// Does what the policy says. `error_id` is that of the ERROR ack, if it was one.
+    fn act(&mut self, now: Mono, action: Action, failure: &Failure, error_id: Option<u32>) {
+        let same = match failure.call {
+            Call::PutMedia => Step::Open,
+            call => Step::Call(call),
+        };
+        match action {
+            Action::GoOn => self.go_on(failure.call),
+            Action::Create if self.definition.allow_create => self.call(Call::Create),
+            Action::Create => self.give_up(now, Fatal::NotFound, failure, error_id),
+            Action::GiveUp(fatal) => self.give_up(now, fatal, failure, error_id),
+            Action::Retry | Action::Skip => self.back_off(now, failure, same, false),
+            Action::RetrySlowly => self.back_off(now, failure, same, true),
+            Action::Resolve => self.back_off(now, failure, Step::Call(Call::Resolve), false),
+            Action::Describe => self.back_off(now, failure, Step::Call(Call::Describe), true),
+        }
+    }
+
+    fn back_off(&mut self, now: Mono, failure: &Failure, then: Step, slowly: bool) {
+        self.drop_link();
+        if self.outage.is_none() {
+            self.outage = Some(now);
+            self.tell(Event::ConnectionLost(failure.clone()));
+        }
+        let wait = if slowly {
+            self.backoff.next_slow()
+        } else {
+            self.backoff.next()
+        };
+        self.enter(State::BackingOff {
+            until: now + wait,
+            then,
+        });
+    }
+
+    /// Whatever was sent and is not PERSISTED will be sent again.
+    fn drop_link(&mut self) {
+        if self.state.link().is_some() {
+            self.outputs.push_back(Output::Abort);
+            self.store.rewind();
+        }
+    }
+
+    fn give_up(&mut self, now: Mono, fatal: Fatal, failure: &Failure, error_id: Option<u32>) {
+        let (status, request_id) = match &failure.cause {
+            policy::Cause::Answer {
+                status, request_id, ..
+            } => (Some(*status), request_id.clone()),
+            _ => (None, None),
+        };
+        let message = match fatal {
+            Fatal::NotFound => format!(
+                "stream {} does not exist and allow-create-stream is false: create it, or allow it to be created. {failure}",
+                self.definition.name
+            ),
+            Fatal::NotAuthorized => {
+                format!("not authorized: check the credentials, their region and policy. {failure}")
+            }
+            _ => failure.to_string(),
+        };
+        self.stop(
+            now,
+            Err(StreamError {
+                fatal,
+                message,
+                status,
+                request_id,
+                error_id,
+                missing: self.store.frames(),
+            }),
+        );
+    }
+
+    /// The end, once. What is still kept is dropped and counted.
+    fn stop(&mut self, now: Mono, outcome: Result<(), StreamError>) {
+        if self.state.call().is_some() {
+            self.outputs.push_back(Output::Abort);
+        }
+        self.cutter.end_fragment();
+        let left: Vec<_> = self
+            .store
+            .pending()
+            .map(|fragment| fragment.timecode)
+            .collect();
+        for timecode in left {
+            self.evict(now, timecode, DropReason::Unfinished);
+        }
+        self.tell_losses();
+        if let Err(error) = &outcome {
+            self.tell(Event::Failed(error.clone()));
+        }
+        self.ending = None;
+        self.ended = Some(outcome);
+        self.enter(State::Stopped);
+        let stats = self.stats();
+        self.tell(Event::Closed(stats));
+    }
+
+    /// Steps that need no input.
+    fn advance(&mut self, now: Mono) {
+        match &self.state {
+            State::New => self.call(Call::Describe),
+            State::Ready if self.store.has_unsent() => self.open(now),
+            State::Streaming(_) | State::Draining(_) => self.advance_link(now),
+            _ => {}
+        }
+        if let Some(ending) = self.ending
+            && self.store.is_empty()
+            && self.state.link().is_none()
+        {
+            self.tell_losses();
+            if ending.stop {
+                self.stop(now, Ok(()));
+            } else {
+                self.ending = None;
+                self.ended = Some(Ok(()));
+            }
+        }
+    }
+
+    /// What is due by now.
+    fn expire(&mut self, now: Mono) {
+        let is_due = |at: Option<Mono>| at.is_some_and(|at| at <= now);
+        if is_due(self.losses_due) {
+            self.tell_losses();
+        }
+        if let Some(ending) = self.ending
+            && is_due(Some(ending.deadline))
+        {
+            return self.run_out_of_time(now);
+        }
+        match &self.state {
+            State::Activating { again } if is_due(Some(*again)) => self.call(Call::Describe),
+            State::BackingOff { until, then } if is_due(Some(*until)) => match *then {
+                Step::Call(call) => self.call(call),
+                Step::Open => self.enter(State::Ready),
+            },
+            _ => self.expire_link(now),
+        }
+    }
+
+    fn run_out_of_time(&mut self, now: Mono) {
+        let missing = self.store.frames();
+        if missing == 0 {
+            return self.stop(now, Ok(()));
+        }
+        let fragments = self.store.pending().count();
+        let message = format!(
+            "{missing} frames in {fragments} fragments were not PERSISTED when stop-stream-timeout ({} s) ended, in state {}",
+            self.definition.stop_timeout.as_secs(),
+            self.state.name()
+        );
+        let error = StreamError {
+            fatal: Fatal::Unfinished,
+            message,
+            status: None,
+            request_id: None,
+            error_id: None,
+            missing,
+        };
+        self.stop(now, Err(error));
+    }
+
+    fn deadlines(&self) -> [Option<(Mono, &'static str)>; 3] {
+        let state = match &self.state {
+            State::Activating { again } => Some((*again, "activation")),
+            State::BackingOff { until, .. } => Some((*until, "back-off")),
+            _ => self.link_deadline(),
+        };
+        [
+            state,
+            self.ending
+                .map(|ending| (ending.deadline, "stop-stream-timeout")),
+            self.losses_due.map(|due| (due, "losses to tell")),
+        ]
+    }
+
+    fn call(&mut self, call: Call) {
+        self.outputs.push_back(Output::Call(call));
+        self.enter(State::Calling(call));
+    }
+
+    fn enter(&mut self, state: State) {
+        let before = self.state.name();
+        self.state = state;
+        if self.state.name() != before {
+            self.tell(Event::State(self.state.name()));
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Tell(event));
+    }
+}

@@ -1,0 +1,310 @@
+//! The error policy: for each answer that is not a success, what is done about it. The only place that decides.
+//!
+//! In: a [`Failure`] of a call, or the id of an ERROR ack. Out: an [`Action`].
+//! Source of the tables: kvs-facts §3 and §5 ("PutMedia", errors; "Error code reference").
+
+use std::fmt;
+
+/// A request to the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// DescribeStream.
+    Describe,
+    /// CreateStream.
+    Create,
+    /// TagStream.
+    Tag,
+    /// GetDataEndpoint.
+    Resolve,
+    /// PutMedia.
+    PutMedia,
+}
+
+impl Call {
+    /// The name of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Describe => "DescribeStream",
+            Self::Create => "CreateStream",
+            Self::Tag => "TagStream",
+            Self::Resolve => "GetDataEndpoint",
+            Self::PutMedia => "PutMedia",
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What went wrong with a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The service answered with an error.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// Name of the exception, such as `ResourceNotFoundException`; empty when the answer has none.
+        code: String,
+        /// The service's name of the request.
+        request_id: Option<String>,
+    },
+    /// No answer: refused, reset, timed out, not resolved, TLS.
+    Transport,
+    /// There are no credentials, or they could not be fetched.
+    Credentials,
+    /// The request cannot be made: an endpoint that is no URI, a scheme that is not allowed.
+    Request,
+}
+
+/// A call that did not succeed, or a connection that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Which call.
+    pub call: Call,
+    /// What went wrong.
+    pub cause: Cause,
+    /// In words; never with a secret.
+    pub message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.call, self.message)?;
+        if let Cause::Answer {
+            status,
+            code,
+            request_id,
+        } = &self.cause
+        {
+            write!(f, " (HTTP {status}")?;
+            if !code.is_empty() {
+                write!(f, " {code}")?;
+            }
+            if let Some(id) = request_id {
+                write!(f, ", request {id}")?;
+            }
+            write!(f, ")")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// The same again after a back-off.
+    Retry,
+    /// The same again, but not at once: throttled, or something has to change first.
+    RetrySlowly,
+    /// The data endpoint may be out of date: ask for it, then go on.
+    Resolve,
+    /// The stream may be gone, or not ACTIVE: describe it, then go on.
+    Describe,
+    /// Make the stream if that is allowed, else give up.
+    Create,
+    /// The call was not needed to go on.
+    GoOn,
+    /// Send without the fragment when it was refused before, else once more.
+    Skip,
+    /// It cannot work: the stream ends with this kind of error.
+    GiveUp(Fatal),
+}
+
+/// Why a stream cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fatal {
+    /// A setting is wrong.
+    Settings,
+    /// The credentials are wrong, or do not allow it.
+    NotAuthorized,
+    /// The stream does not exist and must not be created.
+    NotFound,
+    /// The service refuses the media or the request.
+    Refused,
+    /// Not everything was PERSISTED when the time was up.
+    Unfinished,
+}
+
+/// The policy for a call. `streaming` is true once media was accepted: what worked before is worth waiting for.
+pub(crate) fn on_failure(failure: &Failure, streaming: bool) -> Action {
+    let (status, code) = match &failure.cause {
+        Cause::Transport if failure.call == Call::PutMedia => return Action::Resolve,
+        Cause::Transport => return Action::Retry,
+        Cause::Request => return Action::GiveUp(Fatal::Settings),
+        Cause::Credentials if streaming => return Action::RetrySlowly,
+        Cause::Credentials => return Action::GiveUp(Fatal::NotAuthorized),
+        Cause::Answer { status, code, .. } => (*status, code.as_str()),
+    };
+    match (failure.call, code) {
+        // Somebody else made it meanwhile.
+        (Call::Create, "ResourceInUseException") => Action::Describe,
+        (
+            Call::Tag,
+            "AccessDeniedException"
+            | "NotAuthorizedException"
+            | "TagsPerResourceExceededLimitException",
+        ) => Action::GoOn,
+        // A minimal IAM policy has no DescribeStream (kvs-facts §2).
+        (Call::Describe, "AccessDeniedException" | "NotAuthorizedException") => Action::GoOn,
+        (_, "ResourceNotFoundException") => Action::Create,
+        (_, "InvalidEndpointException") => Action::Resolve,
+        (
+            _,
+            "ClientLimitExceededException"
+            | "ConnectionLimitExceededException"
+            | "ThrottlingException"
+            | "ResourceInUseException",
+        ) => Action::RetrySlowly,
+        (Call::PutMedia, _) if status == 404 => Action::Describe,
+        _ => match status {
+            401 | 403 if streaming => Action::RetrySlowly,
+            401 | 403 => Action::GiveUp(Fatal::NotAuthorized),
+            408 => Action::Retry,
+            429 | 500..=599 => Action::RetrySlowly,
+            _ => Action::GiveUp(Fatal::Refused),
+        },
+    }
+}
+
+/// The policy for an ERROR ack. The service ends the connection after each of them.
+pub(crate) fn on_error_ack(id: u32) -> Action {
+    match id {
+        // STREAM_READ_ERROR, MAX_CONNECTION_DURATION_REACHED.
+        4000 | 4003 => Action::Retry,
+        // MAX_FRAGMENT_SIZE_REACHED, MAX_FRAGMENT_DURATION_REACHED, FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS,
+        // INVALID_MKV_DATA, FRAGMENT_METADATA_LIMIT_REACHED.
+        4001 | 4002 | 4004 | 4006 | 4009 => Action::Skip,
+        // MORE_THAN_ALLOWED_TRACKS_FOUND, TRACK_NUMBER_MISMATCH, FRAMES_MISSING_FOR_TRACK, MORE_THAN_ALLOWED_TRACKS.
+        4005 | 4010..=4012 => Action::GiveUp(Fatal::Refused),
+        // INVALID_PRODUCER_TIMESTAMP: a clock is wrong and may be set; KMS: a key may be enabled again.
+        4007 | 4500..=4506 => Action::RetrySlowly,
+        // STREAM_NOT_ACTIVE, stream deleted.
+        4008 | 4507 => Action::Describe,
+        // INTERNAL_ERROR, ARCHIVAL_ERROR, and what is not known yet.
+        _ => Action::RetrySlowly,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_has_its_action() {
+        let answer = |call, status, code: &str| Failure {
+            call,
+            cause: Cause::Answer {
+                status,
+                code: code.into(),
+                request_id: None,
+            },
+            message: String::new(),
+        };
+        let calls = [
+            Call::Describe,
+            Call::Create,
+            Call::Tag,
+            Call::Resolve,
+            Call::PutMedia,
+        ];
+        let answers = [
+            (400, "ClientLimitExceededException"),
+            (400, "ConnectionLimitExceededException"),
+            (400, "InvalidArgumentException"),
+            (400, "InvalidEndpointException"),
+            (400, "ResourceInUseException"),
+            (400, "AccessDeniedException"),
+            (401, "NotAuthorizedException"),
+            (403, "AccessDeniedException"),
+            (403, "InvalidSignatureException"),
+            (403, ""),
+            (404, "ResourceNotFoundException"),
+            (404, ""),
+            (408, ""),
+            (413, ""),
+            (429, ""),
+            (500, "InternalFailure"),
+            (503, ""),
+        ];
+        let mut table = String::new();
+        let mut row = |name: &str, cells: Vec<String>| {
+            table += format!("{name:<42}").as_str();
+            for cell in cells {
+                table += format!("{cell:<22}").as_str();
+            }
+            table.truncate(table.trim_end().len());
+            table.push('\n');
+        };
+        row(
+            "before media was accepted",
+            calls.iter().map(ToString::to_string).collect(),
+        );
+        for (status, code) in answers {
+            row(
+                &format!("{status} {code}"),
+                calls
+                    .iter()
+                    .map(|call| format!("{:?}", on_failure(&answer(*call, status, code), false)))
+                    .collect(),
+            );
+        }
+        row(
+            "while streaming",
+            calls.iter().map(ToString::to_string).collect(),
+        );
+        for (status, code) in answers
+            .iter()
+            .filter(|(status, _)| matches!(status, 401 | 403))
+        {
+            row(
+                &format!("{status} {code}"),
+                calls
+                    .iter()
+                    .map(|call| format!("{:?}", on_failure(&answer(*call, *status, code), true)))
+                    .collect(),
+            );
+        }
+        for cause in [Cause::Transport, Cause::Credentials, Cause::Request] {
+            let failure = |call: &Call| Failure {
+                call: *call,
+                cause: cause.clone(),
+                message: String::new(),
+            };
+            row(
+                &format!("{cause:?}"),
+                calls
+                    .iter()
+                    .map(|call| format!("{:?}", on_failure(&failure(call), false)))
+                    .collect(),
+            );
+        }
+        for id in (4000..=4012).chain(4500..=4507).chain([5000, 5001, 9999]) {
+            row(
+                &format!("ack {id}"),
+                vec![format!("{:?}", on_error_ack(id))],
+            );
+        }
+        insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn a_failure_says_call_cause_status_and_request() {
+        let failure = Failure {
+            call: Call::Create,
+            cause: Cause::Answer {
+                status: 403,
+                code: "AccessDeniedException".into(),
+                request_id: Some("r-1".into()),
+            },
+            message: "not allowed".into(),
+        };
+        assert_eq!(
+            failure.to_string(),
+            "CreateStream: not allowed (HTTP 403 AccessDeniedException, request r-1)"
+        );
+    }
+}

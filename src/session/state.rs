@@ -1,0 +1,131 @@
+//! [`State`]: where a session stands, and what it owns there.
+//!
+//! ```text
+//!           ┌─────────── NotFound ──────────┐
+//! New ─▶ Describing ─▶ Resolving ─▶ Ready ─▶ Opening ─▶ Streaming ─▶ Draining ─▶ Closing ─▶ Ready
+//!           ▲  │            ▲                   │           │            │
+//!           │  ▼            │                   └───────────┴─ lost ─────┘
+//!      Activating ◀─ Creating                               ▼
+//!           └─▶ Tagging ─▶ Resolving                   BackingOff ─▶ the step that is due
+//! ```
+//! Stopped is reached from everywhere.
+
+use bytes::Bytes;
+
+use super::{AckReader, Call};
+use crate::{fragment::Tracks, time::Mono};
+
+/// Where the session stands.
+pub(super) enum State {
+    /// Nothing was asked yet.
+    New,
+    /// A call of the control plane is under way: Describing, Creating, Tagging, Resolving.
+    Calling(Call),
+    /// The stream is not ACTIVE yet: ask again then.
+    Activating { again: Mono },
+    /// The data endpoint is known and there is nothing to send.
+    Ready,
+    /// PutMedia was sent, its answer has not come.
+    Opening(Link),
+    /// Media goes out, acks come in.
+    Streaming(Link),
+    /// The end of the last fragment was sent; its acks are due.
+    Draining(Link),
+    /// The body has ended; the response has not.
+    Closing { link: Link, since: Mono },
+    /// Waiting before the next attempt.
+    BackingOff { until: Mono, then: Step },
+    /// The end.
+    Stopped,
+}
+
+/// What is due after a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Call(Call),
+    /// PutMedia, when there is something to send.
+    Open,
+}
+
+/// One PutMedia request, from its attempt to its end.
+pub(super) struct Link {
+    /// The tracks that its header declares.
+    pub(super) tracks: Tracks,
+    /// The header, until it is sent.
+    pub(super) header: Option<Bytes>,
+    /// Clusters that were begun in it.
+    pub(super) clusters: u64,
+    /// When it was asked for.
+    pub(super) opened: Mono,
+    /// Since when an ack is due that has not come.
+    pub(super) due: Option<Mono>,
+    pub(super) acks: AckReader,
+}
+
+impl State {
+    /// The names of all states, for tables.
+    #[cfg(test)]
+    pub(super) const NAMES: [&'static str; 13] = [
+        "new",
+        "describing",
+        "creating",
+        "activating",
+        "tagging",
+        "resolving",
+        "ready",
+        "opening",
+        "streaming",
+        "draining",
+        "closing",
+        "backing-off",
+        "stopped",
+    ];
+
+    /// The word in `stats` and logs.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Calling(Call::Describe) => "describing",
+            Self::Calling(Call::Create) => "creating",
+            Self::Calling(Call::Tag) => "tagging",
+            Self::Calling(Call::Resolve) => "resolving",
+            Self::Activating { .. } => "activating",
+            Self::Ready => "ready",
+            Self::Calling(Call::PutMedia) | Self::Opening(_) => "opening",
+            Self::Streaming(_) => "streaming",
+            Self::Draining(_) => "draining",
+            Self::Closing { .. } => "closing",
+            Self::BackingOff { .. } => "backing-off",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// The PutMedia request that is under way.
+    pub(super) fn link(&self) -> Option<&Link> {
+        match self {
+            Self::Opening(link)
+            | Self::Streaming(link)
+            | Self::Draining(link)
+            | Self::Closing { link, .. } => Some(link),
+            _ => None,
+        }
+    }
+
+    pub(super) fn link_mut(&mut self) -> Option<&mut Link> {
+        match self {
+            Self::Opening(link)
+            | Self::Streaming(link)
+            | Self::Draining(link)
+            | Self::Closing { link, .. } => Some(link),
+            _ => None,
+        }
+    }
+
+    /// The call that an answer or a failure would be of.
+    pub(super) fn call(&self) -> Option<Call> {
+        match self {
+            Self::Calling(call) => Some(*call),
+            _ => self.link().map(|_| Call::PutMedia),
+        }
+    }
+}
