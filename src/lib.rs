@@ -6,6 +6,8 @@ pub mod media;
 pub mod mkv;
 #[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "net")]
+pub mod producer;
 pub mod secret;
 pub mod session;
 pub mod time;

@@ -2,6 +2,19 @@
 //!
 //! Belongs here: everything that touches a socket. Does not belong here: policy (asks [`crate::session`]), GStreamer.
 
+mod clock;
+mod control;
+mod credentials;
+mod driver;
+mod intake;
+mod put_media;
+mod runtime;
+mod sign;
+
+pub use clock::wall_now;
+pub(crate) use {clock::Clock, driver::Driver, intake::Intake, runtime::Runtime};
+pub use intake::{DrainError, PutError};
+
 use crate::secret::Secret;
 
 /// Where the service is and who asks.

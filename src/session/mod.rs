@@ -187,6 +187,14 @@ impl Session {
         }
     }
 
+    /// The media type list of the stream, for CreateStream: as it was set, else that of the tracks once they are known.
+    pub fn content_type(&self) -> Option<String> {
+        self.definition.content_type.clone().or_else(|| {
+            let types: Vec<_> = self.cutter.tracks()?.iter().map(|track| track.codec().content_type()).collect();
+            Some(types.join(","))
+        })
+    }
+
     /// Ends the stream: everything that was put is sent and PERSISTED, or counted as dropped at `deadline`. With `stop`
     /// it is over then; without, a key frame goes on. The outcome is [`Self::ended`].
     pub fn end(&mut self, now: Mono, deadline: Mono, stop: bool) {
@@ -300,7 +308,7 @@ impl Session {
         };
         match action {
             Action::GoOn => self.go_on(failure.call),
-            Action::Create if self.definition.allow_create => self.call(Call::Create),
+            Action::Create if self.definition.allow_create => self.enter(State::Unannounced),
             Action::Create => self.give_up(now, Fatal::NotFound, failure, error_id),
             Action::GiveUp(fatal) => self.give_up(now, fatal, failure, error_id),
             Action::Retry | Action::Skip => self.back_off(now, failure, same, false),
@@ -394,6 +402,7 @@ impl Session {
     fn advance(&mut self, now: Mono) {
         match &self.state {
             State::New => self.call(Call::Describe),
+            State::Unannounced if self.content_type().is_some() => self.call(Call::Create),
             State::Ready if self.store.has_unsent() => self.open(now),
             State::Streaming(_) | State::Draining(_) => self.advance_link(now),
             _ => {}

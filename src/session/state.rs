@@ -1,12 +1,11 @@
 //! [`State`]: where a session stands, and what it owns there.
 //!
 //! ```text
-//!           ┌─────────── NotFound ──────────┐
 //! New ─▶ Describing ─▶ Resolving ─▶ Ready ─▶ Opening ─▶ Streaming ─▶ Draining ─▶ Closing ─▶ Ready
 //!           ▲  │            ▲                   │           │            │
 //!           │  ▼            │                   └───────────┴─ lost ─────┘
-//!      Activating ◀─ Creating                               ▼
-//!           └─▶ Tagging ─▶ Resolving                   BackingOff ─▶ the step that is due
+//!     Unannounced ─▶ Creating ─▶ Describing                 ▼
+//!     Activating ─▶ Describing ─▶ Tagging ─▶ Resolving  BackingOff ─▶ the step that is due
 //! ```
 //! Stopped is reached from everywhere.
 
@@ -21,6 +20,8 @@ pub(super) enum State {
     New,
     /// A call of the control plane is under way: Describing, Creating, Tagging, Resolving.
     Calling(Call),
+    /// The stream is to be created, and its media type is not known before its tracks are.
+    Unannounced,
     /// The stream is not ACTIVE yet: ask again then.
     Activating { again: Mono },
     /// The data endpoint is known and there is nothing to send.
@@ -65,8 +66,9 @@ pub(super) struct Link {
 impl State {
     /// The names of all states, for tables.
     #[cfg(test)]
-    pub(super) const NAMES: [&'static str; 13] = [
+    pub(super) const NAMES: [&'static str; 14] = [
         "new",
+        "unannounced",
         "describing",
         "creating",
         "activating",
@@ -89,6 +91,7 @@ impl State {
             Self::Calling(Call::Create) => "creating",
             Self::Calling(Call::Tag) => "tagging",
             Self::Calling(Call::Resolve) => "resolving",
+            Self::Unannounced => "unannounced",
             Self::Activating { .. } => "activating",
             Self::Ready => "ready",
             Self::Calling(Call::PutMedia) | Self::Opening(_) => "opening",

@@ -1,0 +1,237 @@
+//! [`Driver`]: the one loop that performs what the session asks for, and tells it what came.
+//!
+//! At most one request is under way: a call of the control plane, the attempt to open PutMedia, or its response. Chunks
+//! of the body go into a small channel; its room is the wire's.
+//! Does not belong here: any decision. The session decides.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::{
+    Service, clock::Clock,
+    control::{ControlPlane, DataEndpoint},
+    credentials,
+    intake::Intake,
+    put_media::{PutMedia, Response},
+};
+use crate::{
+    definition::{Invalid, StreamDefinition},
+    producer::{StreamCallbacks, tell},
+    session::{Call, Cause, Described, Failure, Input, Output},
+    time::{Mono, Timestamp},
+};
+
+/// Chunks between the session and the connection. They are references to what the store holds.
+const CHUNKS_UNDER_WAY: usize = 16;
+/// A wait without a deadline.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// Runs one stream.
+pub(crate) struct Driver {
+    intake: Arc<Intake>,
+    clock: Clock,
+    callbacks: Arc<dyn StreamCallbacks>,
+    control: Arc<ControlPlane>,
+    put_media: Arc<PutMedia>,
+    endpoint: Option<DataEndpoint>,
+    /// The body of the PutMedia request that is under way; dropped, the body ends.
+    body: Option<mpsc::Sender<Bytes>>,
+}
+
+/// The request that is under way.
+enum UnderWay {
+    Nothing,
+    Call(Call, tokio::task::JoinHandle<Answer>),
+    Response(Response),
+}
+
+/// How a request ended, or began to be answered.
+enum Answer {
+    Described(Described),
+    Done(Call),
+    Endpoint(DataEndpoint),
+    Opened(Response),
+    Failed(Failure),
+}
+
+/// What woke the driver.
+enum Woke {
+    Answer(Answer),
+    Response(Result<Option<Bytes>, Failure>),
+    Room(bool),
+    Work,
+    Timer,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        service: &Service,
+        definition: StreamDefinition,
+        intake: Arc<Intake>,
+        clock: Clock,
+        callbacks: Arc<dyn StreamCallbacks>,
+    ) -> Result<Self, Invalid> {
+        let provider = credentials::provider(&service.credentials, &service.region);
+        Ok(Self {
+            control: Arc::new(ControlPlane::new(service, &definition, provider.clone())?),
+            put_media: Arc::new(PutMedia::new(service, &definition, provider)?),
+            intake,
+            clock,
+            callbacks,
+            endpoint: None,
+            body: None,
+        })
+    }
+
+    /// Until the session is stopped.
+    pub(crate) async fn run(mut self) {
+        let mut under_way = UnderWay::Nothing;
+        loop {
+            let wake = loop {
+                match self.intake.with(|session| session.poll(self.clock.now())) {
+                    Output::Wait { at, .. } => break at,
+                    Output::Tell(event) => tell(&*self.callbacks, &event),
+                    Output::Call(call) => under_way.replace(self.call(call)),
+                    Output::Open { start } => under_way.replace(self.open(start)),
+                    Output::CloseBody => self.body = None,
+                    Output::Abort => {
+                        self.body = None;
+                        under_way.replace(UnderWay::Nothing);
+                    }
+                }
+            };
+            if self.intake.with(|session| session.is_stopped()) {
+                return;
+            }
+            self.transmit();
+            match self.wait(&mut under_way, wake).await {
+                Woke::Answer(answer) => under_way.replace(self.answered(answer)),
+                Woke::Response(Ok(Some(bytes))) => self.handle(Input::Response(&bytes)),
+                Woke::Response(Ok(None)) => {
+                    under_way.replace(UnderWay::Nothing);
+                    self.handle(Input::Closed);
+                }
+                Woke::Response(Err(failure)) => {
+                    under_way.replace(UnderWay::Nothing);
+                    self.handle(Input::Failed(&failure));
+                }
+                // The connection takes nothing any more: its response or its failure says why.
+                Woke::Room(false) => self.body = None,
+                Woke::Room(true) | Woke::Work | Woke::Timer => {}
+            }
+        }
+    }
+
+    async fn wait(&self, under_way: &mut UnderWay, wake: Option<Mono>) -> Woke {
+        let now = self.clock.now();
+        let delay = wake.map_or(FAR, |at| at.saturating_since(now));
+        let room = async {
+            match &self.body {
+                Some(body) if self.intake.with(|session| session.wants_transmit()) => body.reserve().await.is_ok(),
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            woke = under_way.progress() => woke,
+            open = pin!(room) => Woke::Room(open),
+            () = self.intake.work() => Woke::Work,
+            () = tokio::time::sleep(delay) => Woke::Timer,
+        }
+    }
+
+    /// As much as the connection takes.
+    fn transmit(&self) {
+        let Some(body) = &self.body else { return };
+        while let Ok(permit) = body.try_reserve() {
+            let Some(chunk) = self.intake.with(|session| session.transmit(self.clock.now())) else { return };
+            permit.send(chunk);
+        }
+    }
+
+    fn handle(&self, input: Input<'_>) {
+        self.intake.with(|session| session.handle(self.clock.now(), input));
+    }
+
+    fn call(&self, call: Call) -> UnderWay {
+        let control = Arc::clone(&self.control);
+        let content_type = self.intake.with(|session| session.content_type());
+        UnderWay::Call(call, tokio::spawn(async move {
+            let outcome = match call {
+                Call::Describe => control.describe().await.map(Answer::Described),
+                Call::Create => control.create(&content_type.unwrap_or_default()).await.map(|()| Answer::Done(call)),
+                Call::Tag => control.tag().await.map(|()| Answer::Done(call)),
+                Call::Resolve | Call::PutMedia => control.data_endpoint().await.map(Answer::Endpoint),
+            };
+            outcome.unwrap_or_else(Answer::Failed)
+        }))
+    }
+
+    fn open(&mut self, start: Timestamp) -> UnderWay {
+        let (body, chunks) = mpsc::channel(CHUNKS_UNDER_WAY);
+        self.body = Some(body);
+        let put_media = Arc::clone(&self.put_media);
+        let endpoint = self.endpoint.clone();
+        UnderWay::Call(Call::PutMedia, tokio::spawn(async move {
+            let Some(endpoint) = endpoint else {
+                let message = "there is no data endpoint".into();
+                return Answer::Failed(Failure { call: Call::PutMedia, cause: Cause::Transport, message });
+            };
+            put_media.open(&endpoint, start, chunks).await.map_or_else(Answer::Failed, Answer::Opened)
+        }))
+    }
+
+    fn answered(&mut self, answer: Answer) -> UnderWay {
+        let mut under_way = UnderWay::Nothing;
+        match answer {
+            Answer::Described(described) => self.handle(Input::Described(described)),
+            Answer::Done(call) => self.handle(Input::Done(call)),
+            Answer::Endpoint(endpoint) => {
+                self.endpoint = Some(endpoint);
+                self.handle(Input::Done(Call::Resolve));
+            }
+            Answer::Opened(response) => {
+                under_way = UnderWay::Response(response);
+                self.handle(Input::Opened);
+            }
+            Answer::Failed(failure) => {
+                self.body = None;
+                self.handle(Input::Failed(&failure));
+            }
+        }
+        under_way
+    }
+}
+
+/// However the loop ends, whoever waits for the stream is let go.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.intake.close();
+    }
+}
+
+impl UnderWay {
+    fn replace(&mut self, next: Self) {
+        if let Self::Call(_, task) = std::mem::replace(self, next) {
+            task.abort();
+        }
+    }
+
+    /// Cancel safe: a task keeps its result, a response its bytes.
+    async fn progress(&mut self) -> Woke {
+        match self {
+            Self::Nothing => std::future::pending().await,
+            Self::Response(response) => Woke::Response(response.chunk().await),
+            Self::Call(call, task) => match task.await {
+                Ok(answer) => Woke::Answer(answer),
+                // It panicked: a fault of ours or of a library; to the session it is a failure like another.
+                Err(error) => Woke::Answer(Answer::Failed(Failure {
+                    call: *call,
+                    cause: Cause::Transport,
+                    message: format!("the request ended: {error}"),
+                })),
+            },
+        }
+    }
+}

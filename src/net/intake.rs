@@ -1,0 +1,174 @@
+//! [`Intake`]: where the threads that bring media meet the driver that takes it away.
+//!
+//! One std lock around the session. Frames come in on any thread; the driver polls, handles and transmits on its own.
+//! Waits are on a std condition variable, so that no thread of an application ever enters tokio.
+//! Belongs here: the lock, who wakes whom. Does not belong here: what a frame or an answer means (`session`).
+
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::clock::Clock;
+use crate::{
+    fragment::DropReason,
+    media::{Frame, Track},
+    session::{Refused, Session, Stats, StreamError},
+    time::Timestamp,
+};
+
+/// Longest sleep of a waiting thread before it looks again, so that a wake-up that never came costs no more.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Why a frame was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// The wait for room was interrupted ([`crate::producer::Stream::interrupt`]); the frame is given back.
+    #[error("the wait for room was interrupted")]
+    Interrupted(Frame),
+    /// The stream has ended.
+    #[error("the stream has ended")]
+    Stopped,
+}
+
+/// Why a drain did not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DrainError {
+    /// The caller did not want to wait any longer; draining goes on.
+    #[error("the wait was given up")]
+    Interrupted,
+    /// The stream ended before everything was PERSISTED.
+    #[error(transparent)]
+    Failed(#[from] StreamError),
+}
+
+/// The session, shared.
+pub(crate) struct Intake {
+    state: Mutex<State>,
+    /// Room was made, or an end was reached.
+    changed: Condvar,
+    /// There is something for the driver.
+    work: Notify,
+    clock: Clock,
+}
+
+struct State {
+    session: Session,
+    /// Whoever waits for room returns at once.
+    interrupted: bool,
+    /// The driver has gone.
+    closed: bool,
+}
+
+impl Intake {
+    pub(crate) fn new(session: Session, clock: Clock) -> Self {
+        Self {
+            state: Mutex::new(State { session, interrupted: false, closed: false }),
+            changed: Condvar::new(),
+            work: Notify::new(),
+            clock,
+        }
+    }
+
+    /// Takes a frame. Waits for room only offline.
+    pub(crate) fn put_frame(&self, mut frame: Frame) -> Result<(), PutError> {
+        let mut state = self.lock();
+        loop {
+            match state.session.put_frame(self.clock.now(), frame) {
+                Ok(()) => break,
+                Err(Refused::Stopped) => return Err(PutError::Stopped),
+                Err(Refused::Full(back)) => frame = back,
+            }
+            if state.interrupted {
+                return Err(PutError::Interrupted(frame));
+            }
+            self.work.notify_one();
+            state = self.wait(state);
+        }
+        drop(state);
+        self.work.notify_one();
+        Ok(())
+    }
+
+    pub(crate) fn drop_frame(&self, reason: DropReason, at: Timestamp) {
+        self.lock().session.drop_frame(self.clock.now(), reason, at);
+        self.work.notify_one();
+    }
+
+    pub(crate) fn set_tracks(&self, tracks: &[Track]) {
+        self.lock().session.set_tracks(tracks);
+        self.work.notify_one();
+    }
+
+    pub(crate) fn end_fragment(&self) {
+        self.lock().session.end_fragment();
+        self.work.notify_one();
+    }
+
+    /// While true, nobody waits for room.
+    pub(crate) fn interrupt(&self, interrupted: bool) {
+        self.lock().interrupted = interrupted;
+        self.changed.notify_all();
+    }
+
+    /// Wakes whoever waits in [`Self::end`], so that it asks `go_on` again.
+    pub(crate) fn wake(&self) {
+        // Under the lock: a waiter is either before its question or asleep, never between.
+        let _state = self.lock();
+        self.changed.notify_all();
+    }
+
+    /// Asks for the end and waits for its outcome, as long as `go_on` says so.
+    pub(crate) fn end(&self, limit: Duration, stop: bool, mut go_on: impl FnMut() -> bool) -> Result<(), DrainError> {
+        let mut state = self.lock();
+        let now = self.clock.now();
+        state.session.end(now, now + limit, stop);
+        self.work.notify_one();
+        loop {
+            // An error stays; the end for good is only over when the driver has gone.
+            match state.session.ended() {
+                Some(Err(error)) => return Err(DrainError::Failed(error.clone())),
+                Some(Ok(())) if !stop || state.closed => return Ok(()),
+                _ if state.closed => return Ok(()),
+                _ => {}
+            }
+            if !go_on() {
+                return Err(DrainError::Interrupted);
+            }
+            state = self.wait(state);
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.lock().session.stats()
+    }
+
+    /// For the driver: what to do under the lock. Wakes the others, since it may have made room.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Session) -> T) -> T {
+        let outcome = act(&mut self.lock().session);
+        self.changed.notify_all();
+        outcome
+    }
+
+    /// For the driver: until there is something to do. Cancel safe: a wake-up that comes in between is kept.
+    pub(crate) async fn work(&self) {
+        self.work.notified().await;
+    }
+
+    /// For the driver: it is gone, whoever waits may go.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait_timeout(state, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// A panic of another thread leaves numbers that are as good as any; refusing to go on would lose media.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

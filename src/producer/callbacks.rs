@@ -1,0 +1,50 @@
+//! [`StreamCallbacks`]: what a stream tells its application. Every method has a default, so implement what you need.
+
+use std::time::Duration;
+
+use crate::{
+    fragment::DropReason,
+    session::{Ack, Event, Failure, Stats, StreamError},
+    time::Timestamp,
+};
+
+/// Called on the producer's thread, in order, without a lock held. Do not block in them: the upload waits meanwhile.
+#[expect(unused_variables, reason = "the defaults do nothing; the names document")]
+pub trait StreamCallbacks: Send + Sync + 'static {
+    /// The stream exists, is ACTIVE, and its data endpoint is known. Once.
+    fn ready(&self) {}
+    /// The service acknowledged a fragment.
+    fn ack(&self, ack: &Ack) {}
+    /// The way to the service is lost; it is tried again. Once per outage.
+    fn connection_lost(&self, cause: &Failure) {}
+    /// Media flows again after `outage`; `resending` fragments are sent again.
+    fn connection_restored(&self, outage: Duration, resending: u64) {}
+    /// Frames between these presentation times were dropped.
+    fn frames_dropped(&self, reason: DropReason, frames: u64, from: Timestamp, to: Timestamp) {}
+    /// Frames cannot be used until a key frame comes.
+    fn key_frame_needed(&self) {}
+    /// The stream cannot go on. Once.
+    fn error(&self, error: &StreamError) {}
+    /// The stream has ended. Last call.
+    fn closed(&self, stats: &Stats) {}
+    /// The state of the session changed; for a log.
+    fn state(&self, name: &'static str) {}
+}
+
+/// Callbacks that do nothing.
+impl StreamCallbacks for () {}
+
+/// Calls the method for `event`.
+pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
+    match event {
+        Event::State(name) => callbacks.state(name),
+        Event::Ready => callbacks.ready(),
+        Event::Ack(ack) => callbacks.ack(ack),
+        Event::ConnectionLost(failure) => callbacks.connection_lost(failure),
+        Event::ConnectionRestored { outage, resending } => callbacks.connection_restored(*outage, *resending),
+        Event::FramesDropped { reason, frames, from, to } => callbacks.frames_dropped(*reason, *frames, *from, *to),
+        Event::KeyFrameNeeded => callbacks.key_frame_needed(),
+        Event::Failed(error) => callbacks.error(error),
+        Event::Closed(stats) => callbacks.closed(stats),
+    }
+}

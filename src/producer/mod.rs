@@ -1,0 +1,172 @@
+//! The object model for applications: a [`Producer`] (service, credentials, a thread) makes [`Stream`]s that take frames.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use gstkvssink::{
+//!     definition::{StreamDefinition, StreamName},
+//!     media::{Codec, Frame, Track, TrackNumber},
+//!     net::{Credentials, Service},
+//!     producer::Producer,
+//!     time::Timestamp,
+//! };
+//! # fn encoder() -> (bytes::Bytes, Vec<(u64, bool, bytes::Bytes)>) { unimplemented!() }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = Service {
+//!     region: "eu-central-1".into(),
+//!     endpoint: None,
+//!     credentials: Credentials::DefaultChain,
+//!     user_agent: "my-camera/1.0".into(),
+//! };
+//! let producer = Producer::new("my-camera", service)?;
+//! let stream = producer.create_stream(StreamDefinition::new(StreamName::new("cam1")?), Arc::new(()))?;
+//! let (avcc, frames) = encoder();
+//! stream.set_tracks(&[Track::video(Codec::H264, avcc, 1280, 720)?]);
+//! for (millis, key, payload) in frames {
+//!     let pts = Timestamp::from_millis(millis);
+//!     stream.put_frame(Frame { track: TrackNumber::VIDEO, pts, dts: None, key, payload })?;
+//! }
+//! stream.stop()?; // returns when everything is PERSISTED, or with what is missing
+//! # Ok(())
+//! # }
+//! ```
+//! Belongs here: objects, callbacks, threads that may call. Does not belong here: GStreamer, the protocol.
+
+mod callbacks;
+
+use std::{sync::Arc, time::Duration};
+
+pub(crate) use callbacks::tell;
+pub use callbacks::StreamCallbacks;
+
+pub use crate::net::{DrainError, PutError};
+use crate::{
+    definition::{Invalid, StreamDefinition},
+    fragment::DropReason,
+    media::{Frame, Track},
+    net::{Clock, Driver, Intake, Runtime, Service},
+    session::{Session, Stats, StreamError},
+    time::Timestamp,
+};
+
+/// After `stop_timeout` the driver needs a moment to count and to tell; then nobody waits for it any longer.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// A source of streams, with a thread of its own on which they are sent. Streams outlive it; the thread ends with the last.
+pub struct Producer {
+    runtime: Runtime,
+    service: Service,
+}
+
+impl Producer {
+    /// Starts the thread, with this name (cut to 15 bytes on Linux). No network is touched.
+    ///
+    /// # Errors
+    /// [`Invalid`] when the system gives no thread.
+    pub fn new(thread_name: &str, service: Service) -> Result<Self, Invalid> {
+        Ok(Self { runtime: Runtime::start(thread_name)?, service })
+    }
+
+    /// Makes a stream and begins to prepare it (describe, create, data endpoint) on the producer's thread. Returns at
+    /// once; what becomes of it is told to `callbacks`.
+    ///
+    /// # Errors
+    /// [`Invalid`] when a setting cannot work.
+    pub fn create_stream(
+        &self,
+        definition: StreamDefinition,
+        callbacks: Arc<dyn StreamCallbacks>,
+    ) -> Result<Stream, Invalid> {
+        definition.check()?;
+        let clock = Clock::start();
+        let stop_timeout = definition.stop_timeout;
+        let session = Session::new(definition.clone(), fastrand::u64(..));
+        let intake = Arc::new(Intake::new(session, clock));
+        let driver = Driver::new(&self.service, definition, Arc::clone(&intake), clock, callbacks)?;
+        self.runtime.spawn(driver);
+        Ok(Stream { intake, stop_timeout })
+    }
+}
+
+/// One stream. All methods may be called from any thread, also from one that runs tokio tasks.
+pub struct Stream {
+    intake: Arc<Intake>,
+    stop_timeout: Duration,
+}
+
+impl Stream {
+    /// The tracks of the frames that follow. Other tracks than before begin a new PutMedia session.
+    pub fn set_tracks(&self, tracks: &[Track]) {
+        self.intake.set_tracks(tracks);
+    }
+
+    /// Takes a frame, in decode order. Waits for room only when the stream is offline.
+    ///
+    /// # Errors
+    /// [`PutError::Interrupted`] gives the frame back when [`Self::interrupt`] ended the wait; [`PutError::Stopped`]
+    /// after the end.
+    pub fn put_frame(&self, frame: Frame) -> Result<(), PutError> {
+        self.intake.put_frame(frame)
+    }
+
+    /// Counts and tells a frame that came but cannot be put.
+    pub fn drop_frame(&self, reason: DropReason, at: Timestamp) {
+        self.intake.drop_frame(reason, at);
+    }
+
+    /// The open fragment is complete; the next frame must be a key frame. For a gap, a flush, another source.
+    pub fn end_fragment(&self) {
+        self.intake.end_fragment();
+    }
+
+    /// While true, [`Self::put_frame`] does not wait for room.
+    pub fn interrupt(&self, interrupted: bool) {
+        self.intake.interrupt(interrupted);
+    }
+
+    /// Waits until everything that was put is PERSISTED, at most `stop_timeout`. After `Ok` a key frame may go on.
+    /// `go_on` is asked when it begins to wait, after [`Self::wake`], and now and then.
+    ///
+    /// # Errors
+    /// [`DrainError::Interrupted`] when `go_on` says false; [`DrainError::Failed`] when the stream ended before.
+    pub fn drain(&self, go_on: impl FnMut() -> bool) -> Result<(), DrainError> {
+        self.intake.end(self.stop_timeout, false, go_on)
+    }
+
+    /// Wakes [`Self::drain`], so that it asks its `go_on` again.
+    pub fn wake(&self) {
+        self.intake.wake();
+    }
+
+    /// Ends the stream: waits until everything is PERSISTED, at most `stop_timeout`.
+    ///
+    /// # Errors
+    /// [`StreamError`] when the stream ended before; it says what is missing.
+    pub fn stop(&self) -> Result<(), StreamError> {
+        self.stop_within(self.stop_timeout)
+    }
+
+    /// [`Self::stop`] with another limit.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub fn stop_within(&self, limit: Duration) -> Result<(), StreamError> {
+        let give_up = Clock::start();
+        let patience = limit + STOP_GRACE;
+        match self.intake.end(limit, true, || give_up.now().since_start() < patience) {
+            Ok(()) | Err(DrainError::Interrupted) => Ok(()),
+            Err(DrainError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// The numbers, now.
+    pub fn stats(&self) -> Stats {
+        self.intake.stats()
+    }
+}
+
+/// A stream that is dropped is stopped without a wait: what is not PERSISTED yet is lost.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let _ = self.intake.end(Duration::ZERO, true, || false);
+    }
+}
