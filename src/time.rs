@@ -174,3 +174,75 @@ impl fmt::Display for Timecode {
 fn saturating_nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case(0 => 0)]
+    #[test_case(499_999 => 0; "just below the half goes down")]
+    #[test_case(500_000 => 1; "the half goes up")]
+    #[test_case(1_499_999 => 1)]
+    #[test_case(1_700_000_000_123_499_999 => 1_700_000_000_123)]
+    #[test_case(1_700_000_000_999_500_000 => 1_700_000_001_000; "carries into the second")]
+    #[test_case(u64::MAX => 18_446_744_073_710; "the last one does not overflow")]
+    fn timestamps_round_to_the_nearest_millisecond(nanos: u64) -> u64 {
+        Timestamp::from_nanos(nanos).as_millis_rounded()
+    }
+
+    #[test]
+    fn arithmetic_stops_at_both_ends() {
+        let last = Timestamp::from_nanos(u64::MAX);
+        assert_eq!(Timestamp::from_millis(u64::MAX), last);
+        assert_eq!(last + Duration::MAX, last);
+        assert_eq!(last.saturating_sub(Duration::MAX), Timestamp::ZERO);
+        assert_eq!(Timestamp::ZERO.saturating_since(last), Duration::ZERO);
+        assert_eq!(Mono::from_secs(1) + Duration::MAX, Mono::MAX);
+        assert_eq!(Mono::ZERO.saturating_since(Mono::MAX), Duration::ZERO);
+        assert_eq!(
+            Timecode::from_millis(1).relative_to(Timecode::from_millis(2)),
+            None
+        );
+    }
+
+    #[test]
+    fn times_print_as_seconds_with_three_digits() {
+        assert_eq!(Mono::from_millis(12_345).to_string(), "12.345s");
+        assert_eq!(
+            Mono::new(Duration::from_nanos(7_999_999)).to_string(),
+            "0.007s"
+        );
+        assert_eq!(
+            Timecode::from_millis(1_700_000_000_007).to_string(),
+            "1700000000.007"
+        );
+        assert_eq!(Timestamp::from_nanos(1_999_999_999).to_string(), "2.000");
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_keeps_the_order_and_errs_by_half_a_millisecond(a: u64, b: u64) {
+            let (first, second) = (Timestamp::from_nanos(a.min(b)), Timestamp::from_nanos(a.max(b)));
+            prop_assert!(first.timecode() <= second.timecode());
+            let error = i128::from(first.as_millis_rounded()) * 1_000_000 - i128::from(first.as_nanos());
+            prop_assert!((-499_999..=500_000).contains(&error), "{error} ns");
+        }
+
+        #[test]
+        fn what_was_added_is_the_distance(start in 0..u64::MAX / 2, later in 0..u64::MAX / 2) {
+            let (start, later) = (Timestamp::from_nanos(start), Duration::from_nanos(later));
+            prop_assert_eq!((start + later).saturating_since(start), later);
+            prop_assert_eq!((start + later).saturating_sub(later), start);
+        }
+
+        #[test]
+        fn a_relative_timecode_and_its_start_make_the_absolute_one(start: u32, later: u32) {
+            let absolute = Timecode::from_millis(u64::from(start) + u64::from(later));
+            let relative = absolute.relative_to(Timecode::from_millis(start.into()));
+            prop_assert_eq!(relative, Some(Timecode::from_millis(later.into())));
+        }
+    }
+}

@@ -71,3 +71,31 @@ impl fmt::Display for TrackNumber {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn track_numbers_are_those_of_a_one_byte_integer() {
+        let allowed: Vec<u8> = (0..=u8::MAX)
+            .filter(|&n| TrackNumber::new(n).is_some())
+            .collect();
+        assert_eq!(allowed, (1..=126).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn debug_shows_the_length_of_the_payload_only() {
+        let frame = Frame {
+            track: TrackNumber::VIDEO,
+            pts: Timestamp::from_millis(1_700_000_000_040),
+            dts: None,
+            key: true,
+            payload: Bytes::from_static(b"a picture of somebody"),
+        };
+        assert_eq!(
+            format!("{frame:?}"),
+            "Frame { track: 1, pts: 1700000000.040, dts: None, key: true, payload: 21 bytes }"
+        );
+    }
+}

@@ -256,7 +256,8 @@ pub enum InvalidAccessUnit {
     Empty,
     /// A NAL unit is longer than what is left.
     #[error(
-        "the NAL unit at byte {position} has the length {length}, but only {available} bytes follow:          is this byte-stream (Annex B)? stream-format=avc is needed"
+        "the NAL unit at byte {position} has the length {length}, but only {available} bytes follow: \
+         is this byte-stream (Annex B)? stream-format=avc is needed"
     )]
     TooLong {
         /// Offset of the length prefix.
@@ -280,4 +281,194 @@ pub enum InvalidAccessUnit {
         /// The size asked for.
         length_size: u8,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use test_case::test_case;
+
+    use super::*;
+    use crate::media::fixtures::AVCC;
+
+    /// Where things stand in [`AVCC`].
+    const SPS_COUNT: usize = 5;
+    const SPS: usize = 8;
+    const PPS_COUNT: usize = 32;
+    const PPS_LENGTH: usize = 33;
+    const PPS: usize = 35;
+
+    fn altered(alter: impl FnOnce(&mut Vec<u8>)) -> Result<Avcc, InvalidAvcc> {
+        let mut record = AVCC.to_vec();
+        alter(&mut record);
+        Avcc::parse(&record)
+    }
+
+    #[test]
+    fn the_record_of_x264_is_read() {
+        let avcc = Avcc::parse(AVCC).unwrap();
+        assert_eq!(avcc.nal_length_size(), 4);
+        assert_eq!((avcc.profile(), avcc.level()), (77, 11));
+        assert_eq!(avcc.dimensions(), Some((178, 98)), "after cropping");
+    }
+
+    #[test_case(0xFC => Ok(1))]
+    #[test_case(0xFD => Ok(2))]
+    #[test_case(0xFE => Err(InvalidAvcc::NalLengthSize))]
+    #[test_case(0xFF => Ok(4))]
+    fn nal_lengths_take_one_two_or_four_bytes(byte: u8) -> Result<u8, InvalidAvcc> {
+        altered(|record| record[4] = byte).map(|avcc| avcc.nal_length_size())
+    }
+
+    #[test]
+    fn a_record_cut_at_any_byte_is_refused() {
+        for len in 0..AVCC.len() {
+            let refused = Avcc::parse(&AVCC[..len]);
+            assert!(
+                matches!(refused, Err(InvalidAvcc::Truncated { expected, actual })
+                    if actual == len && len < expected && expected <= AVCC.len()),
+                "{len} bytes: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn byte_stream_is_refused_as_a_wrong_version() {
+        assert_eq!(
+            Avcc::parse(&[0, 0, 0, 1, 0x67, 0x4D, 0x40]),
+            Err(InvalidAvcc::Version { version: 0 })
+        );
+    }
+
+    #[test]
+    fn both_kinds_of_parameter_sets_must_be_there() {
+        // Count 0, and the list itself taken out.
+        let no_sps = altered(|record| {
+            record[SPS_COUNT] = 0xE0;
+            record.drain(SPS_COUNT + 1..PPS_COUNT);
+        });
+        assert_eq!(
+            no_sps,
+            Err(InvalidAvcc::NoParameterSet {
+                kind: ParameterSet::Sequence
+            })
+        );
+        let no_pps = altered(|record| {
+            record[PPS_COUNT] = 0;
+            record.truncate(PPS_COUNT + 1);
+        });
+        assert_eq!(
+            no_pps,
+            Err(InvalidAvcc::NoParameterSet {
+                kind: ParameterSet::Picture
+            })
+        );
+    }
+
+    #[test]
+    fn an_empty_parameter_set_is_refused_and_does_not_panic() {
+        // The iterator of h264-reader 0.9.0 panics on this record.
+        let refused = altered(|record| {
+            record[PPS_LENGTH..PPS].fill(0);
+            record.truncate(PPS);
+        });
+        assert_eq!(
+            refused,
+            Err(InvalidAvcc::NotAParameterSet {
+                kind: ParameterSet::Picture,
+                position: PPS
+            })
+        );
+    }
+
+    #[test_case(0x68; "a picture parameter set")]
+    #[test_case(0xE7; "the forbidden bit")]
+    fn something_else_in_place_of_the_sps_is_refused(header: u8) {
+        assert_eq!(
+            altered(|record| record[SPS] = header)
+                .unwrap_err()
+                .to_string(),
+            "avcC holds no SPS at byte 8, where its list of them has an entry"
+        );
+    }
+
+    #[test]
+    fn an_sps_that_cannot_be_parsed_only_hides_the_dimensions() {
+        let avcc = altered(|record| record[SPS + 4..PPS_COUNT].fill(0)).unwrap();
+        assert_eq!(avcc.dimensions(), None);
+    }
+
+    /// Access unit of two NAL units with lengths of `size` bytes: one of 3 bytes, one of 1.
+    fn two_units(size: usize) -> Vec<u8> {
+        let length = |n: u32| n.to_be_bytes()[4 - size..].to_vec();
+        [length(3), vec![0x65, 0xAA, 0xBB], length(1), vec![0x06]].concat()
+    }
+
+    #[test]
+    fn lengths_that_add_up_are_let_through_and_every_cut_is_found() {
+        for size in 1..=4_u8 {
+            let unit = two_units(size.into());
+            assert_eq!(check_nal_lengths(&unit, size), Ok(()));
+            let first_unit = usize::from(size) + 3;
+            for len in (0..unit.len()).filter(|&len| len != first_unit) {
+                assert!(
+                    check_nal_lengths(&unit[..len], size).is_err(),
+                    "size {size}, cut at {len}"
+                );
+            }
+        }
+    }
+
+    #[test_case(&[], 4 => "the access unit is empty")]
+    #[test_case(&[0, 0, 0, 1, 0x65, 0, 0], 4 => "2 bytes are left at byte 5, too few for another NAL unit length")]
+    #[test_case(&[0, 0, 0, 1, 0x09, 0x10, 0, 0, 0, 1], 4 =>
+        "the NAL unit at byte 5 has the length 268435456, but only 1 bytes follow: \
+         is this byte-stream (Annex B)? stream-format=avc is needed"; "byte stream")]
+    #[test_case(&[0xFF; 8], 4 =>
+        "the NAL unit at byte 0 has the length 4294967295, but only 4 bytes follow: \
+         is this byte-stream (Annex B)? stream-format=avc is needed"; "largest length")]
+    #[test_case(&[0], 0 => "NAL unit lengths of 0 bytes do not exist: take the size from the avcC")]
+    fn the_error_says_where(payload: &[u8], size: u8) -> String {
+        check_nal_lengths(payload, size).unwrap_err().to_string()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn random_bytes_never_panic(bytes: Vec<u8>, size: u8) {
+            let _ = Avcc::parse(&bytes);
+            let _ = check_nal_lengths(&bytes, size);
+        }
+
+        /// Random bytes seldom come as far as the SPS; these do.
+        #[test]
+        fn a_damaged_record_never_panics(
+            damage in prop::collection::vec((0..AVCC.len(), any::<u8>()), 1..8),
+            len in 0..=AVCC.len(),
+        ) {
+            let _ = altered(|record| {
+                damage.iter().for_each(|&(at, byte)| record[at] = byte);
+                record.truncate(len);
+            });
+        }
+
+        #[test]
+        fn a_random_sps_never_panics(profile: u8, body in prop::collection::vec(any::<u8>(), 0..64)) {
+            let sps = [&[0x67, profile, 0, 11], body.as_slice()].concat();
+            let _ = altered(|record| {
+                record[SPS - 1] = sps.len() as u8;
+                record.splice(SPS..PPS_COUNT, sps);
+            });
+        }
+
+        #[test]
+        fn units_of_any_length_add_up(units in prop::collection::vec(0..300_usize, 1..5)) {
+            let payload: Vec<u8> = units
+                .iter()
+                .flat_map(|&len| [&(len as u32).to_be_bytes(), vec![0x41; len].as_slice()].concat())
+                .collect();
+            prop_assert_eq!(check_nal_lengths(&payload, 4), Ok(()));
+        }
+    }
 }

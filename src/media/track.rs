@@ -271,3 +271,124 @@ pub enum InvalidTrack {
         height: u32,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::fixtures::{AVCC, video_track};
+
+    #[test]
+    fn a_track_gets_the_names_of_its_codec() {
+        let track = video_track();
+        assert_eq!(track.number(), TrackNumber::VIDEO);
+        assert_eq!(
+            (track.name(), track.codec_id()),
+            ("kinesis_video", "V_MPEG4/ISO/AVC")
+        );
+        assert_eq!(track.codec().content_type(), "video/h264");
+        assert_eq!(track.codec_private(), AVCC);
+        assert_eq!(
+            track.kind(),
+            TrackKind::Video {
+                width: 178,
+                height: 98,
+                frame_duration: None
+            }
+        );
+    }
+
+    #[test]
+    fn names_and_codec_ids_end_at_the_limits_of_the_service() {
+        let fits = "x".repeat(32);
+        let too_long = "ü".repeat(17); // 34 bytes, 17 characters: bytes count
+        let track = video_track()
+            .with_name(&fits)
+            .unwrap()
+            .with_codec_id(&fits)
+            .unwrap();
+        assert_eq!((track.name(), track.codec_id()), (&*fits, &*fits));
+        assert_eq!(
+            video_track().with_name(&too_long),
+            Err(InvalidTrack::NameTooLong {
+                name: too_long.clone(),
+                bytes: 34
+            })
+        );
+        assert_eq!(
+            video_track().with_codec_id(&too_long),
+            Err(InvalidTrack::CodecId {
+                codec_id: too_long,
+                bytes: 34
+            })
+        );
+        assert!(video_track().with_name("").is_ok());
+        assert_eq!(
+            video_track().with_codec_id(""),
+            Err(InvalidTrack::CodecId {
+                codec_id: String::new(),
+                bytes: 0
+            })
+        );
+    }
+
+    #[test]
+    fn codec_private_data_is_checked() {
+        let video =
+            |codec_private: Vec<u8>| Track::video(Codec::H264, codec_private.into(), 178, 98);
+        // Bytes behind the last field are allowed by the standard, so only the length is wrong here.
+        let mut long = AVCC.to_vec();
+        long.resize(MAX_CODEC_PRIVATE, 0);
+        assert!(video(long.clone()).is_ok());
+        long.push(0);
+        assert_eq!(
+            video(long),
+            Err(InvalidTrack::CodecPrivateTooLong { bytes: 1_048_577 })
+        );
+        assert_eq!(
+            video(Vec::new()).unwrap_err().to_string(),
+            "codec private data of H.264 is not a valid avcC: \
+             avcC ends after 0 bytes, at least 6 are needed: it was cut off or is not avcC"
+        );
+    }
+
+    #[test]
+    fn a_picture_has_pixels() {
+        for (width, height) in [(0, 98), (178, 0)] {
+            assert_eq!(
+                Track::video(Codec::H264, Bytes::from_static(AVCC), width, height),
+                Err(InvalidTrack::NoPicture { width, height })
+            );
+        }
+    }
+
+    #[test]
+    fn a_change_of_the_frame_rate_needs_no_new_session_and_any_other_does() {
+        let track = video_track();
+        let faster = track
+            .clone()
+            .with_frame_duration(Some(Duration::from_millis(20)));
+        assert!(track.same_header(&faster));
+        assert_eq!(track, faster);
+
+        let mut other_sps = AVCC.to_vec();
+        *other_sps.last_mut().unwrap() ^= 1;
+        let wider = Track::video(Codec::H264, Bytes::from_static(AVCC), 180, 98).unwrap();
+        let reconfigured = Track::video(Codec::H264, other_sps.into(), 178, 98).unwrap();
+        for other in [
+            wider,
+            reconfigured,
+            track.clone().with_number(TrackNumber::AUDIO),
+            track.clone().with_name("porch").unwrap(),
+            track.clone().with_codec_id("V_TEST").unwrap(),
+        ] {
+            assert_ne!(track, other);
+        }
+    }
+
+    #[test]
+    fn a_frame_duration_of_zero_means_unknown() {
+        let track = video_track().with_frame_duration(Some(Duration::ZERO));
+        let TrackKind::Video { frame_duration, .. } = track.kind();
+        assert_eq!(frame_duration, None);
+    }
+}

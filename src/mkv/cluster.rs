@@ -30,7 +30,7 @@ pub fn cluster_header(timecode: Timecode) -> Bytes {
     out.into()
 }
 
-/// All bytes of a SimpleBlock before its payload of `payload_len` bytes; 7 to 13 bytes.
+/// All bytes of a SimpleBlock before its payload of `payload_len` bytes; 6 to 13 bytes.
 ///
 /// `relative_ms` is the frame's presentation time minus the cluster's timecode, see [`block_offset`]. Blocks stand in
 /// decode order.
@@ -57,4 +57,62 @@ pub fn simple_block_header(
 pub fn block_offset(cluster: Timecode, pts: Timecode) -> Option<i16> {
     let offset = i128::from(pts.as_millis()) - i128::from(cluster.as_millis());
     i16::try_from(offset).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::super::golden::assert_fields;
+    use super::*;
+
+    #[test]
+    fn golden_cluster_of_two_blocks() {
+        let (key, inter) = ([0xAA; 2], [0xBB; 300]);
+        let cluster = [
+            &cluster_header(Timecode::from_millis(1_700_000_000_000)),
+            &simple_block_header(TrackNumber::VIDEO, 80, true, key.len()),
+            &key[..],
+            &simple_block_header(TrackNumber::AUDIO, -40, false, inter.len()),
+            &inter,
+        ]
+        .concat();
+        assert_fields(
+            &cluster,
+            &[
+                ("1F43B675 01FFFFFFFFFFFFFF", "Cluster, unknown size"),
+                ("E7 86 018BCFE56800", "Timecode 1,700,000,000,000"),
+                ("A3 86", "SimpleBlock, 6 bytes"),
+                ("81", "track 1"),
+                ("0050", "80 ms after the cluster's timecode"),
+                ("80", "key frame, no lacing"),
+                ("AAAA", "payload"),
+                ("A3 4130", "SimpleBlock, 304 bytes"),
+                ("82", "track 2"),
+                ("FFD8", "40 ms before the cluster's timecode"),
+                ("00", "no key frame, no lacing"),
+                (&"BB".repeat(300), "payload"),
+            ],
+        );
+    }
+
+    #[test_case(0 => 6)]
+    #[test_case(122 => 6)]
+    #[test_case(123 => 7)]
+    #[test_case(50 * 1024 * 1024 => 9)]
+    #[test_case(usize::MAX => 13; "no payload is too large to try")]
+    fn a_block_header_is_short(payload_len: usize) -> usize {
+        simple_block_header(TrackNumber::VIDEO, 0, true, payload_len).len()
+    }
+
+    #[test_case(1_000, 1_000 => Some(0))]
+    #[test_case(1_000, 33_767 => Some(i16::MAX))]
+    #[test_case(1_000, 33_768 => None)]
+    #[test_case(40_000, 7_232 => Some(i16::MIN))]
+    #[test_case(40_000, 7_231 => None)]
+    #[test_case(0, u64::MAX => None; "far after")]
+    #[test_case(u64::MAX, 0 => None; "far before")]
+    fn a_block_reaches_as_far_as_its_field(cluster: u64, pts: u64) -> Option<i16> {
+        block_offset(Timecode::from_millis(cluster), Timecode::from_millis(pts))
+    }
 }

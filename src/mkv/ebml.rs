@@ -55,3 +55,37 @@ pub(super) fn push_unknown_size(out: &mut Vec<u8>, id: Id) {
     out.extend_from_slice(id);
     out.extend_from_slice(&UNKNOWN_SIZE);
 }
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::super::golden::hex;
+    use super::*;
+
+    #[test_case(0 => "80")]
+    #[test_case(126 => "FE")]
+    #[test_case(127 => "407F"; "FF would mean unknown")]
+    #[test_case(16_382 => "7FFE")]
+    #[test_case(16_383 => "203FFF")]
+    #[test_case(2_097_150 => "3FFFFE")]
+    #[test_case(2_097_151 => "101FFFFF")]
+    #[test_case(50 * 1024 * 1024 => "13200000"; "the largest fragment")]
+    #[test_case(1 << 28 => "0810000000")]
+    fn sizes_take_as_few_bytes_as_they_can(size: usize) -> String {
+        let mut out = Vec::new();
+        push_size(&mut out, size);
+        hex(&out)
+    }
+
+    #[test_case(0 => "E78100")]
+    #[test_case(255 => "E781FF")]
+    #[test_case(256 => "E7820100")]
+    #[test_case(1_700_000_000_000 => "E786018BCFE56800")]
+    #[test_case(u64::MAX => "E788FFFFFFFFFFFFFFFF")]
+    fn integers_take_as_few_bytes_as_they_can(value: u64) -> String {
+        let mut out = Vec::new();
+        push_uint(&mut out, super::super::ids::TIMECODE, value);
+        hex(&out)
+    }
+}

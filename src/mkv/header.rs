@@ -82,3 +82,74 @@ fn push_track(out: &mut Vec<u8>, track: &Track) {
         });
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::golden::{assert_fields, hex};
+    use super::*;
+    use crate::media::fixtures::{AVCC, video_track};
+
+    #[test]
+    fn golden_header_of_one_video_track() {
+        let track = video_track().with_frame_duration(Some(Duration::from_millis(40)));
+        let application = hex(APPLICATION.as_bytes());
+        assert_eq!(
+            APPLICATION.len(),
+            13,
+            "the sizes below hold for this length of the version"
+        );
+        assert_fields(
+            &stream_header(&[track]),
+            &[
+                ("1A45DFA3 A3", "EBML, 35 bytes"),
+                ("4286 81 01", "EBMLVersion 1"),
+                ("42F7 81 01", "EBMLReadVersion 1"),
+                ("42F2 81 04", "EBMLMaxIDLength 4"),
+                ("42F3 81 08", "EBMLMaxSizeLength 8"),
+                ("4282 88 6D6174726F736B61", "DocType matroska"),
+                ("4287 81 02", "DocTypeVersion 2"),
+                ("4285 81 02", "DocTypeReadVersion 2"),
+                ("18538067 01FFFFFFFFFFFFFF", "Segment, unknown size"),
+                ("1549A966 A7", "Info, 39 bytes"),
+                ("2AD7B1 83 0F4240", "TimecodeScale 1,000,000 ns"),
+                ("4D80 8D", "MuxingApp, 13 bytes"),
+                (&application, "kvssink and the version"),
+                ("5741 8D", "WritingApp, 13 bytes"),
+                (&application, "kvssink and the version"),
+                ("1654AE6B EA", "Tracks, 106 bytes"),
+                ("AE E8", "TrackEntry, 104 bytes"),
+                ("D7 81 01", "TrackNumber 1"),
+                ("73C5 81 01", "TrackUID 1"),
+                ("83 81 01", "TrackType video"),
+                ("9C 81 00", "FlagLacing 0"),
+                ("536E 8D 6B696E657369735F766964656F", "Name kinesis_video"),
+                (
+                    "86 8F 565F4D504547342F49534F2F415643",
+                    "CodecID V_MPEG4/ISO/AVC",
+                ),
+                ("63A2 A7", "CodecPrivate, 39 bytes"),
+                (&hex(AVCC), "avcC"),
+                ("23E383 84 02625A00", "DefaultDuration 40,000,000 ns"),
+                ("E0 86", "Video, 6 bytes"),
+                ("B0 81 B2", "PixelWidth 178"),
+                ("BA 81 62", "PixelHeight 98"),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_unknown_frame_duration_is_left_out() {
+        let header = hex(&stream_header(&[video_track()]));
+        assert!(!header.contains("23E383"), "{header}");
+    }
+
+    #[test]
+    fn the_same_tracks_give_the_same_bytes() {
+        assert_eq!(
+            stream_header(&[video_track()]),
+            stream_header(&[video_track()])
+        );
+    }
+}

@@ -26,3 +26,8 @@ pub use tags::{
     END_OF_FRAGMENT, InvalidTag, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS_PER_FRAGMENT, Tag,
     end_of_fragment, tags,
 };
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod tests;

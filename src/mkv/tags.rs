@@ -3,7 +3,8 @@
 //! In: names and values. Out: a [`Tag`] within the service's limits, and bytes. They belong to the cluster before
 //! them ("Automated real-time image generation", Developer Guide).
 //!
-//! Each name and value has its own Tag, without Targets, as AWS's SDK writes it.
+//! Each name and value stands in a Tags element of its own, without Targets, as AWS's SDK writes them
+//! (`mkvgenGenerateTag`).
 //!
 //! Does not belong here: which fragment gets which tags, repeating of persistent ones, counting them.
 
@@ -68,36 +69,31 @@ impl Tag {
     }
 }
 
-/// A Tags element with all `tags`; no bytes when there are none.
+/// The bytes of all `tags`, in their order; no bytes when there are none.
 pub fn tags(tags: &[Tag]) -> Bytes {
-    if tags.is_empty() {
-        return Bytes::new();
-    }
     let mut out = Vec::new();
-    push_master(&mut out, ids::TAGS, |out| {
-        for tag in tags {
-            push_tag(out, &tag.name, &tag.value);
-        }
-    });
+    for tag in tags {
+        push_tags(&mut out, &tag.name, &tag.value);
+    }
     out.into()
 }
 
-/// A Tags element with [`END_OF_FRAGMENT`].
+/// The bytes of the tag [`END_OF_FRAGMENT`].
 ///
 /// Never twice for one fragment, and the next frame must be a key frame. It counts among the fragment's tags.
 pub fn end_of_fragment() -> Bytes {
     let mut out = Vec::new();
-    push_master(&mut out, ids::TAGS, |out| {
-        push_tag(out, END_OF_FRAGMENT, "")
-    });
+    push_tags(&mut out, END_OF_FRAGMENT, "");
     out.into()
 }
 
-fn push_tag(out: &mut Vec<u8>, name: &str, value: &str) {
-    push_master(out, ids::TAG, |out| {
-        push_master(out, ids::SIMPLE_TAG, |out| {
-            push_string(out, ids::TAG_NAME, name);
-            push_string(out, ids::TAG_STRING, value);
+fn push_tags(out: &mut Vec<u8>, name: &str, value: &str) {
+    push_master(out, ids::TAGS, |out| {
+        push_master(out, ids::TAG, |out| {
+            push_master(out, ids::SIMPLE_TAG, |out| {
+                push_string(out, ids::TAG_NAME, name);
+                push_string(out, ids::TAG_STRING, value);
+            });
         });
     });
 }
@@ -134,4 +130,93 @@ pub enum InvalidTag {
         /// The value's length.
         bytes: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::assert_fields;
+    use super::*;
+
+    #[test]
+    fn golden_tags() {
+        let two = [
+            Tag::new("door", "open").unwrap(),
+            Tag::new("größe", "").unwrap(),
+        ];
+        assert_fields(
+            &tags(&two),
+            &[
+                ("1254C367 94", "Tags, 20 bytes"),
+                ("7373 91", "Tag, 17 bytes"),
+                ("67C8 8E", "SimpleTag, 14 bytes"),
+                ("45A3 84 646F6F72", "TagName door"),
+                ("4487 84 6F70656E", "TagString open"),
+                ("1254C367 93", "Tags, 19 bytes"),
+                ("7373 90", "Tag, 16 bytes"),
+                ("67C8 8D", "SimpleTag, 13 bytes"),
+                ("45A3 87 6772C3B6C39F65", "TagName größe, in UTF-8"),
+                ("4487 80", "TagString, empty"),
+            ],
+        );
+    }
+
+    #[test]
+    fn golden_end_of_fragment() {
+        assert_fields(
+            &end_of_fragment(),
+            &[
+                ("1254C367 AC", "Tags, 44 bytes"),
+                ("7373 A9", "Tag, 41 bytes"),
+                ("67C8 A6", "SimpleTag, 38 bytes"),
+                ("45A3 A0", "TagName, 32 bytes"),
+                ("4157535F 4B494E45534953564944454F", "AWS_KINESISVIDEO"),
+                ("5F454E445F4F465F 465241474D454E54", "_END_OF_FRAGMENT"),
+                ("4487 80", "TagString, empty"),
+            ],
+        );
+    }
+
+    #[test]
+    fn no_tags_are_no_bytes() {
+        assert!(tags(&[]).is_empty());
+    }
+
+    #[test]
+    fn tags_end_at_the_limits_of_the_service() {
+        let (name, value) = ("n".repeat(128), "v".repeat(256));
+        let tag = Tag::new(name.clone(), value.clone()).unwrap();
+        assert_eq!((tag.name(), tag.value()), (&*name, &*value));
+
+        let refused = |name: &str, value: &str| Tag::new(name, value).unwrap_err();
+        let long_name = format!("{name}n");
+        assert_eq!(
+            refused("", "v"),
+            InvalidTag::Name {
+                name: String::new(),
+                bytes: 0
+            }
+        );
+        assert_eq!(
+            refused(&long_name, ""),
+            InvalidTag::Name {
+                name: long_name.clone(),
+                bytes: 129
+            }
+        );
+        assert_eq!(
+            refused("door", &format!("{value}v")).to_string(),
+            "the value of tag \"door\" has 257 bytes, at most 256 are allowed: shorten it"
+        );
+    }
+
+    #[test]
+    fn names_of_the_service_are_refused() {
+        assert_eq!(
+            Tag::new(END_OF_FRAGMENT, "").unwrap_err().to_string(),
+            "tag name \"AWS_KINESISVIDEO_END_OF_FRAGMENT\" begins with AWS, which the service keeps for itself: \
+             choose another one"
+        );
+        assert!(Tag::new("laws", "").is_ok());
+        assert!(Tag::new("aws", "").is_ok(), "AWS's SDK compares the case");
+    }
 }
