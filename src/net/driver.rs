@@ -10,7 +10,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::{
-    Service, clock::Clock,
+    Service,
+    clock::Clock,
     control::{ControlPlane, DataEndpoint},
     credentials,
     intake::Intake,
@@ -129,7 +130,9 @@ impl Driver {
         let delay = wake.map_or(FAR, |at| at.saturating_since(now));
         let room = async {
             match &self.body {
-                Some(body) if self.intake.with(|session| session.wants_transmit()) => body.reserve().await.is_ok(),
+                Some(body) if self.intake.with(|session| session.wants_transmit()) => {
+                    body.reserve().await.is_ok()
+                }
                 _ => std::future::pending().await,
             }
         };
@@ -145,27 +148,41 @@ impl Driver {
     fn transmit(&self) {
         let Some(body) = &self.body else { return };
         while let Ok(permit) = body.try_reserve() {
-            let Some(chunk) = self.intake.with(|session| session.transmit(self.clock.now())) else { return };
+            let Some(chunk) = self
+                .intake
+                .with(|session| session.transmit(self.clock.now()))
+            else {
+                return;
+            };
             permit.send(chunk);
         }
     }
 
     fn handle(&self, input: Input<'_>) {
-        self.intake.with(|session| session.handle(self.clock.now(), input));
+        self.intake
+            .with(|session| session.handle(self.clock.now(), input));
     }
 
     fn call(&self, call: Call) -> UnderWay {
         let control = Arc::clone(&self.control);
         let content_type = self.intake.with(|session| session.content_type());
-        UnderWay::Call(call, tokio::spawn(async move {
-            let outcome = match call {
-                Call::Describe => control.describe().await.map(Answer::Described),
-                Call::Create => control.create(&content_type.unwrap_or_default()).await.map(|()| Answer::Done(call)),
-                Call::Tag => control.tag().await.map(|()| Answer::Done(call)),
-                Call::Resolve | Call::PutMedia => control.data_endpoint().await.map(Answer::Endpoint),
-            };
-            outcome.unwrap_or_else(Answer::Failed)
-        }))
+        UnderWay::Call(
+            call,
+            tokio::spawn(async move {
+                let outcome = match call {
+                    Call::Describe => control.describe().await.map(Answer::Described),
+                    Call::Create => control
+                        .create(&content_type.unwrap_or_default())
+                        .await
+                        .map(|()| Answer::Done(call)),
+                    Call::Tag => control.tag().await.map(|()| Answer::Done(call)),
+                    Call::Resolve | Call::PutMedia => {
+                        control.data_endpoint().await.map(Answer::Endpoint)
+                    }
+                };
+                outcome.unwrap_or_else(Answer::Failed)
+            }),
+        )
     }
 
     fn open(&mut self, start: Timestamp) -> UnderWay {
@@ -173,13 +190,23 @@ impl Driver {
         self.body = Some(body);
         let put_media = Arc::clone(&self.put_media);
         let endpoint = self.endpoint.clone();
-        UnderWay::Call(Call::PutMedia, tokio::spawn(async move {
-            let Some(endpoint) = endpoint else {
-                let message = "there is no data endpoint".into();
-                return Answer::Failed(Failure { call: Call::PutMedia, cause: Cause::Transport, message });
-            };
-            put_media.open(&endpoint, start, chunks).await.map_or_else(Answer::Failed, Answer::Opened)
-        }))
+        UnderWay::Call(
+            Call::PutMedia,
+            tokio::spawn(async move {
+                let Some(endpoint) = endpoint else {
+                    let message = "there is no data endpoint".into();
+                    return Answer::Failed(Failure {
+                        call: Call::PutMedia,
+                        cause: Cause::Transport,
+                        message,
+                    });
+                };
+                put_media
+                    .open(&endpoint, start, chunks)
+                    .await
+                    .map_or_else(Answer::Failed, Answer::Opened)
+            }),
+        )
     }
 
     fn answered(&mut self, answer: Answer) -> UnderWay {

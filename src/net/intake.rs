@@ -65,7 +65,11 @@ struct State {
 impl Intake {
     pub(crate) fn new(session: Session, clock: Clock) -> Self {
         Self {
-            state: Mutex::new(State { session, interrupted: false, closed: false }),
+            state: Mutex::new(State {
+                session,
+                interrupted: false,
+                closed: false,
+            }),
             changed: Condvar::new(),
             work: Notify::new(),
             clock,
@@ -121,7 +125,12 @@ impl Intake {
     }
 
     /// Asks for the end and waits for its outcome, as long as `go_on` says so.
-    pub(crate) fn end(&self, limit: Duration, stop: bool, mut go_on: impl FnMut() -> bool) -> Result<(), DrainError> {
+    pub(crate) fn end(
+        &self,
+        limit: Duration,
+        stop: bool,
+        mut go_on: impl FnMut() -> bool,
+    ) -> Result<(), DrainError> {
         let mut state = self.lock();
         let now = self.clock.now();
         state.session.end(now, now + limit, stop);
@@ -164,7 +173,10 @@ impl Intake {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed.wait_timeout(state, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner).0
+        self.changed
+            .wait_timeout(state, LOOK_AGAIN)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 
     /// A panic of another thread leaves numbers that are as good as any; refusing to go on would lose media.

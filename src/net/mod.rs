@@ -12,8 +12,8 @@ mod runtime;
 mod sign;
 
 pub use clock::wall_now;
-pub(crate) use {clock::Clock, driver::Driver, intake::Intake, runtime::Runtime};
 pub use intake::{DrainError, PutError};
+pub(crate) use {clock::Clock, driver::Driver, intake::Intake, runtime::Runtime};
 
 use crate::secret::Secret;
 

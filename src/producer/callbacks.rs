@@ -9,7 +9,10 @@ use crate::{
 };
 
 /// Called on the producer's thread, in order, without a lock held. Do not block in them: the upload waits meanwhile.
-#[expect(unused_variables, reason = "the defaults do nothing; the names document")]
+#[expect(
+    unused_variables,
+    reason = "the defaults do nothing; the names document"
+)]
 pub trait StreamCallbacks: Send + Sync + 'static {
     /// The stream exists, is ACTIVE, and its data endpoint is known. Once.
     fn ready(&self) {}
@@ -41,8 +44,15 @@ pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
         Event::Ready => callbacks.ready(),
         Event::Ack(ack) => callbacks.ack(ack),
         Event::ConnectionLost(failure) => callbacks.connection_lost(failure),
-        Event::ConnectionRestored { outage, resending } => callbacks.connection_restored(*outage, *resending),
-        Event::FramesDropped { reason, frames, from, to } => callbacks.frames_dropped(*reason, *frames, *from, *to),
+        Event::ConnectionRestored { outage, resending } => {
+            callbacks.connection_restored(*outage, *resending)
+        }
+        Event::FramesDropped {
+            reason,
+            frames,
+            from,
+            to,
+        } => callbacks.frames_dropped(*reason, *frames, *from, *to),
         Event::KeyFrameNeeded => callbacks.key_frame_needed(),
         Event::Failed(error) => callbacks.error(error),
         Event::Closed(stats) => callbacks.closed(stats),

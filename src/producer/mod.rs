@@ -35,8 +35,8 @@ mod callbacks;
 
 use std::{sync::Arc, time::Duration};
 
-pub(crate) use callbacks::tell;
 pub use callbacks::StreamCallbacks;
+pub(crate) use callbacks::tell;
 
 pub use crate::net::{DrainError, PutError};
 use crate::{
@@ -63,7 +63,10 @@ impl Producer {
     /// # Errors
     /// [`Invalid`] when the system gives no thread.
     pub fn new(thread_name: &str, service: Service) -> Result<Self, Invalid> {
-        Ok(Self { runtime: Runtime::start(thread_name)?, service })
+        Ok(Self {
+            runtime: Runtime::start(thread_name)?,
+            service,
+        })
     }
 
     /// Makes a stream and begins to prepare it (describe, create, data endpoint) on the producer's thread. Returns at
@@ -81,9 +84,18 @@ impl Producer {
         let stop_timeout = definition.stop_timeout;
         let session = Session::new(definition.clone(), fastrand::u64(..));
         let intake = Arc::new(Intake::new(session, clock));
-        let driver = Driver::new(&self.service, definition, Arc::clone(&intake), clock, callbacks)?;
+        let driver = Driver::new(
+            &self.service,
+            definition,
+            Arc::clone(&intake),
+            clock,
+            callbacks,
+        )?;
         self.runtime.spawn(driver);
-        Ok(Stream { intake, stop_timeout })
+        Ok(Stream {
+            intake,
+            stop_timeout,
+        })
     }
 }
 
@@ -152,7 +164,10 @@ impl Stream {
     pub fn stop_within(&self, limit: Duration) -> Result<(), StreamError> {
         let give_up = Clock::start();
         let patience = limit + STOP_GRACE;
-        match self.intake.end(limit, true, || give_up.now().since_start() < patience) {
+        match self
+            .intake
+            .end(limit, true, || give_up.now().since_start() < patience)
+        {
             Ok(()) | Err(DrainError::Interrupted) => Ok(()),
             Err(DrainError::Failed(error)) => Err(error),
         }

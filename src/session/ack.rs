@@ -125,11 +125,13 @@ impl AckReader {
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> (Vec<Ack>, Result<(), NotAnAck>) {
         self.rest.extend_from_slice(bytes);
         let mut stream = serde_json::Deserializer::from_slice(&self.rest).into_iter::<Wire>();
-        let mut acks = Vec::new();
-        let mut end = Ok(());
-        for wire in &mut stream {
+        let (mut acks, mut read, mut end) = (Vec::new(), 0, Ok(()));
+        while let Some(wire) = stream.next() {
             match wire {
-                Ok(wire) => acks.push(wire.into()),
+                Ok(wire) => {
+                    acks.push(wire.into());
+                    read = stream.byte_offset();
+                }
                 Err(error) if error.is_eof() => break,
                 Err(error) => {
                     end = Err(error.to_string());
@@ -137,7 +139,6 @@ impl AckReader {
                 }
             }
         }
-        let read = stream.byte_offset();
         self.rest.drain(..read);
         self.position += read as u64;
         if end.is_ok() && self.rest.len() > MAX_ACK_BYTES {
@@ -217,7 +218,7 @@ mod tests {
         let (acks, end) = AckReader::default().feed(b"{\"EventType\":\"IDLE\"}\n<html>502</html>");
         assert_eq!(acks.len(), 1);
         let error = end.unwrap_err();
-        assert_eq!(error.position, 19, "{error}");
+        assert_eq!(error.position, 20, "{error}");
         for bad in ["[]", "{\"EventType\":7}", "{}", "nonsense"] {
             assert!(
                 AckReader::default().feed(bad.as_bytes()).1.is_err(),

@@ -190,7 +190,12 @@ impl Session {
     /// The media type list of the stream, for CreateStream: as it was set, else that of the tracks once they are known.
     pub fn content_type(&self) -> Option<String> {
         self.definition.content_type.clone().or_else(|| {
-            let types: Vec<_> = self.cutter.tracks()?.iter().map(|track| track.codec().content_type()).collect();
+            let types: Vec<_> = self
+                .cutter
+                .tracks()?
+                .iter()
+                .map(|track| track.codec().content_type())
+                .collect();
             Some(types.join(","))
         })
     }

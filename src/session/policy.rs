@@ -160,6 +160,8 @@ pub(crate) fn on_failure(failure: &Failure, streaming: bool) -> Action {
             | "ResourceInUseException",
         ) => Action::RetrySlowly,
         (Call::PutMedia, _) if status == 404 => Action::Describe,
+        _ if denied(code) && streaming => Action::RetrySlowly,
+        _ if denied(code) => Action::GiveUp(Fatal::NotAuthorized),
         _ => match status {
             401 | 403 if streaming => Action::RetrySlowly,
             401 | 403 => Action::GiveUp(Fatal::NotAuthorized),
@@ -168,6 +170,22 @@ pub(crate) fn on_failure(failure: &Failure, streaming: bool) -> Action {
             _ => Action::GiveUp(Fatal::Refused),
         },
     }
+}
+
+/// Exceptions that speak of credentials, whatever status they come with ("Common Errors").
+fn denied(code: &str) -> bool {
+    matches!(
+        code,
+        "AccessDeniedException"
+            | "NotAuthorizedException"
+            | "InvalidSignatureException"
+            | "IncompleteSignatureException"
+            | "MissingAuthenticationTokenException"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "ExpiredTokenException"
+            | "OptInRequired"
+    )
 }
 
 /// The policy for an ERROR ack. The service ends the connection after each of them.
