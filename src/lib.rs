@@ -1,13 +1,65 @@
 //! GStreamer sink and producer library for Amazon Kinesis Video Streams.
+//!
+//! The modules stand in the order in which a frame passes through them:
+//!
+//! ```text
+//! GstBuffer ─▶ element/ ─▶ media/ ─▶ fragment/ ─▶ mkv/ ─▶ net/put_media ─▶ Kinesis Video Streams
+//!              translate    Frame     cut, keep    bytes    one PutMedia body           │
+//!              ▲                      ▲  trim / rewind                                  │
+//!              └── signals, bus ◀── session/ (state, timers, acks, retry) ◀── acks ─────┘
+//! ```
+//!
+//! Layers are features, so the compiler proves them: the core (no feature) knows no GStreamer, no tokio, no clock and no
+//! socket; `net` adds HTTP, AWS and the threads; `plugin` (default) adds GStreamer. `local` is `kvs-local`, a strict local
+//! service of the same wire protocol for development and tests, and knows nothing of the others.
+//!
+//! To send frames without GStreamer, begin at [`producer`](https://docs.rs/kvssink). To add a codec, begin at
+//! [`media::Codec`]. The threads and locks are drawn in `docs/architecture.md`, the promises stand in
+//! `docs/semantics.md`.
 
-pub mod definition;
-pub mod fragment;
-pub mod media;
-pub mod mkv;
-#[cfg(feature = "net")]
-pub mod net;
+#[cfg(feature = "plugin")]
+pub mod element;
 #[cfg(feature = "net")]
 pub mod producer;
-pub mod secret;
+
+pub mod definition;
+pub mod media;
+
+pub mod fragment;
+pub mod mkv;
+
 pub mod session;
+
+#[cfg(feature = "net")]
+pub mod net;
+
+pub mod secret;
 pub mod time;
+
+#[cfg(feature = "local")]
+pub mod local;
+
+#[cfg(feature = "plugin")]
+pub use plugin::plugin_register_static;
+
+#[cfg(feature = "plugin")]
+mod plugin {
+    #![expect(unsafe_code, missing_docs, reason = "what GStreamer's macro makes")]
+
+    fn init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+        crate::element::register(plugin)
+    }
+
+    gst::plugin_define!(
+        kvssink,
+        env!("CARGO_PKG_DESCRIPTION"),
+        init,
+        concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
+        // As libgstreamer knows it; the SPDX name "Apache-2.0" is not in its list.
+        "Apache 2.0",
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_REPOSITORY"),
+        env!("BUILD_REL_DATE")
+    );
+}

@@ -1,0 +1,290 @@
+//! The virtual functions of the element: they convert and delegate.
+//!
+//! BaseSink calls `start` in NULL→READY and `stop` in READY→NULL only, so a stream lives from READY→PAUSED to
+//! PAUSED→READY. No state change waits for the network but the last one, which lets the stream end.
+
+use std::sync::{Arc, LazyLock};
+
+use gst::{glib, prelude::*, subclass::prelude::*};
+use gst_base::{prelude::*, subclass::prelude::*};
+
+use super::{
+    caps,
+    convert::convert,
+    properties::KvsSink,
+    report::{self, Report},
+    settings::Settings,
+    timeline::Timeline,
+};
+use crate::{
+    definition::{Invalid, StreamingType},
+    media::{Frame, TrackNumber},
+    net::wall_now,
+    producer::{DrainError, Producer, PutError, Stream},
+    session::Stats,
+};
+
+pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new("kvssink", gst::DebugColorFlags::empty(), Some("Amazon Kinesis Video Streams sink"))
+});
+
+/// What exists between READY→PAUSED and PAUSED→READY, and the numbers of the last time.
+#[derive(Default)]
+pub(super) struct State {
+    running: Option<Running>,
+    last: Stats,
+}
+
+struct Running {
+    stream: Arc<Stream>,
+    /// Its thread ends with its last stream.
+    _producer: Producer,
+    streaming_type: StreamingType,
+    timeline: Timeline,
+    /// Bytes of the length before each NAL unit; 0: no caps yet.
+    nal_lengths: u8,
+    /// The end of the stream was posted, and no frame came since.
+    closed_posted: bool,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for KvsSink {
+    const NAME: &'static str = "GstRsKvsSink";
+    type Type = super::KvsSink;
+    type ParentType = gst_base::BaseSink;
+}
+
+#[glib::derived_properties]
+impl ObjectImpl for KvsSink {
+    fn constructed(&self) {
+        self.parent_constructed();
+        let obj = self.obj();
+        // A live source paces itself; a file goes as fast as the network takes it.
+        obj.set_sync(false);
+        obj.set_async_enabled(false);
+        // It would keep a buffer of a pool that may be small.
+        obj.set_last_sample_enabled(false);
+        obj.set_qos_enabled(false);
+    }
+}
+
+impl GstObjectImpl for KvsSink {}
+
+impl ElementImpl for KvsSink {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Amazon Kinesis Video Streams sink",
+                "Sink/Network",
+                "Sends H.264 to Amazon Kinesis Video Streams",
+                "kvssink authors",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let sink =
+                gst::PadTemplate::new("sink", gst::PadDirection::Sink, gst::PadPresence::Always, &caps::template());
+            sink.into_iter().collect()
+        });
+        &TEMPLATES
+    }
+
+    fn change_state(&self, transition: gst::StateChange) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::ReadyToPaused {
+            self.open().map_err(|error| {
+                gst::element_imp_error!(self, gst::ResourceError::Settings, ["{error}"]);
+                gst::StateChangeError
+            })?;
+        }
+        let changed = self.parent_change_state(transition);
+        if transition == gst::StateChange::PausedToReady || (transition == gst::StateChange::ReadyToPaused && changed.is_err())
+        {
+            self.close();
+        }
+        changed
+    }
+}
+
+impl BaseSinkImpl for KvsSink {
+    /// Wrong settings fail here, before anything flows.
+    fn start(&self) -> Result<(), gst::ErrorMessage> {
+        let settings = self.settings().clone();
+        parse(&settings).map(|_| ()).map_err(|error| gst::error_msg!(gst::ResourceError::Settings, ["{error}"]))
+    }
+
+    fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        let settings = self.settings().clone();
+        let (track, nal_lengths) = caps::track(caps, &settings).map_err(|reason| {
+            gst::element_imp_error!(self, gst::StreamError::Format, ["Cannot send {caps}: {reason}"]);
+            gst::loggable_error!(CAT, "cannot send {caps}: {reason}")
+        })?;
+        gst::info!(CAT, imp = self, "{track:?}");
+        if let Some(running) = &mut self.state().running {
+            running.nal_lengths = nal_lengths;
+            running.stream.set_tracks(&[track]);
+        }
+        Ok(())
+    }
+
+    fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let Some((stream, mut frame)) = self.frame(buffer)? else { return Ok(gst::FlowSuccess::Ok) };
+        loop {
+            match stream.put_frame(frame) {
+                Ok(()) => return Ok(gst::FlowSuccess::Ok),
+                // PAUSED: wait for PLAYING. Flushing: that says so.
+                Err(PutError::Interrupted(back)) => {
+                    frame = back;
+                    self.obj().wait_preroll()?;
+                }
+                // The error was posted when the stream ended.
+                Err(PutError::Stopped) => return Err(gst::FlowError::Error),
+            }
+        }
+    }
+
+    fn event(&self, event: gst::Event) -> bool {
+        match event.view() {
+            gst::EventView::Eos(_) => {
+                if !self.drain() {
+                    return false;
+                }
+            }
+            // Another source, or a seek: what follows does not refer to what was.
+            gst::EventView::StreamStart(_) => self.begin_anew(false),
+            gst::EventView::FlushStop(flush) => self.begin_anew(flush.resets_time()),
+            _ => {}
+        }
+        self.parent_event(event)
+    }
+
+    fn unlock(&self) -> Result<(), gst::ErrorMessage> {
+        if let Some(stream) = self.stream() {
+            stream.interrupt(true);
+        }
+        Ok(())
+    }
+
+    fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
+        if let Some(stream) = self.stream() {
+            stream.interrupt(false);
+        }
+        Ok(())
+    }
+}
+
+impl KvsSink {
+    fn open(&self) -> Result<(), Invalid> {
+        let settings = self.settings().clone();
+        let (service, definition) = parse(&settings)?;
+        gst::info!(CAT, imp = self, "{definition:?}, region {}, endpoint {:?}", service.region, service.endpoint);
+        let streaming_type = definition.streaming_type;
+        let producer = Producer::new(&self.obj().name(), service)?;
+        let stream = Arc::new(producer.create_stream(definition, Arc::new(Report::new(&self.obj())))?);
+        self.state().running = Some(Running {
+            stream,
+            _producer: producer,
+            streaming_type,
+            timeline: Timeline::default(),
+            nal_lengths: 0,
+            closed_posted: false,
+        });
+        Ok(())
+    }
+
+    /// Lets the stream end, within stop-stream-timeout. What goes wrong was told by the stream itself.
+    fn close(&self) {
+        let Some(stream) = self.stream() else { return };
+        let outcome = stream.stop();
+        let stats = stream.stats();
+        let closed_posted = {
+            let mut state = self.state();
+            state.last = stats.clone();
+            state.running.take().is_some_and(|running| running.closed_posted)
+        };
+        if outcome.is_ok() && !closed_posted {
+            report::post_closed(&self.obj(), &stats);
+        }
+    }
+
+    fn stream(&self) -> Option<Arc<Stream>> {
+        self.state().running.as_ref().map(|running| Arc::clone(&running.stream))
+    }
+
+    pub(super) fn stats_structure(&self) -> gst::Structure {
+        let stats = self.stream().map_or_else(|| self.state().last.clone(), |stream| stream.stats());
+        report::structure(&stats)
+    }
+
+    /// The frame of a buffer; `None` when it was dropped, counted and told.
+    fn frame(&self, buffer: &gst::Buffer) -> Result<Option<(Arc<Stream>, Frame)>, gst::FlowError> {
+        let obj = self.obj();
+        let segment = obj.segment();
+        let clock_time = obj.current_running_time();
+        let mut state = self.state();
+        let running = state.running.as_mut().ok_or(gst::FlowError::Flushing)?;
+        let stream = Arc::clone(&running.stream);
+        let converted = match convert(buffer, &segment, running.nal_lengths) {
+            Ok(converted) => converted,
+            Err((reason, text)) => {
+                drop(state);
+                gst::warning!(CAT, imp = self, "dropping {buffer:?}: {text}");
+                stream.drop_frame(reason, wall_now());
+                return Ok(None);
+            }
+        };
+        running.closed_posted = false;
+        // Only a live frame has an age; a file's running times have nothing to do with the clock.
+        let age = clock_time
+            .filter(|_| running.streaming_type != StreamingType::Offline)
+            .and_then(|now| u64::try_from(converted.pts).ok().and_then(|pts| now.nseconds().checked_sub(pts)))
+            .map(std::time::Duration::from_nanos);
+        let pts = running.timeline.timestamp(converted.pts, wall_now(), age);
+        let dts = converted.dts.map(|dts| running.timeline.timestamp(dts, wall_now(), age));
+        let frame = Frame { track: TrackNumber::VIDEO, pts, dts, key: converted.key, payload: converted.payload };
+        drop(state);
+        gst::trace!(CAT, imp = self, "{frame:?}");
+        Ok(Some((stream, frame)))
+    }
+
+    fn begin_anew(&self, time_too: bool) {
+        if let Some(running) = &mut self.state().running {
+            running.stream.end_fragment();
+            if time_too {
+                running.timeline.restart();
+            }
+        }
+    }
+
+    /// Waits until everything is PERSISTED. False when it is not, or when a flush or a state change ended the wait.
+    fn drain(&self) -> bool {
+        let Some(stream) = self.stream() else { return true };
+        let pad = self.obj().sink_pad().clone();
+        // A pause interrupts, too, but need not end the wait: no lock of BaseSink is held here.
+        match stream.drain(|| !pad.pad_flags().contains(gst::PadFlags::FLUSHING)) {
+            Ok(()) => {
+                let stats = stream.stats();
+                gst::info!(CAT, imp = self, "end of stream. {stats}");
+                if let Some(running) = &mut self.state().running {
+                    running.closed_posted = true;
+                }
+                report::post_closed(&self.obj(), &stats);
+                true
+            }
+            Err(DrainError::Interrupted) => {
+                gst::debug!(CAT, imp = self, "the wait for the last acks was interrupted");
+                false
+            }
+            Err(DrainError::Failed(error)) => {
+                gst::debug!(CAT, imp = self, "no end of stream: {error}");
+                false
+            }
+        }
+    }
+}
+
+fn parse(settings: &Settings) -> Result<(crate::net::Service, crate::definition::StreamDefinition), Invalid> {
+    settings.parse(|name| std::env::var(name).ok())
+}

@@ -1,0 +1,117 @@
+//! The properties of `kvssink`: one row each, on the struct that holds the element's state.
+//!
+//! Belongs here: names, units, ranges, defaults. Does not belong here: what a value means ([`super::settings`]).
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gst::{glib, prelude::*};
+
+use super::{
+    StreamingType,
+    imp::State,
+    settings::{DEFAULT_REGION, DEFAULT_STREAM_NAME, DEFAULT_TRACK_NAME, DEFAULT_USER_AGENT, Settings},
+};
+use crate::secret::Secret;
+
+/// The element. Lock order: none is held while another is taken.
+#[derive(Default, glib::Properties)]
+#[properties(wrapper_type = super::KvsSink)]
+pub struct KvsSink {
+    #[property(name = "stream-name", nick = "Stream name",
+        blurb = "Destination stream: 1-256 of a-z, A-Z, 0-9, '_', '.', '-'",
+        get, set, type = Option<String>, member = stream_name, default = Some(DEFAULT_STREAM_NAME), mutable_ready)]
+    #[property(name = "aws-region", nick = "AWS region",
+        blurb = "Region of the service and of the signatures; unset: AWS_REGION, AWS_DEFAULT_REGION, then the default",
+        get = Self::aws_region, set = Self::set_aws_region, type = Option<String>, default = Some(DEFAULT_REGION), mutable_ready)]
+    #[property(name = "endpoint", nick = "Endpoint",
+        blurb = "URI of the control plane, http or https; unset: CONTROL_PLANE_URI, then that of the region",
+        get, set, type = Option<String>, member = endpoint, mutable_ready)]
+    #[property(name = "access-key", nick = "Access key",
+        blurb = "AWS access key id; unset: the default chain of the AWS SDKs; cannot be read back",
+        set = |sink: &Self, text: Option<String>| sink.set_secret(text, |s| &mut s.access_key),
+        type = Option<String>, mutable_ready)]
+    #[property(name = "secret-key", nick = "Secret key",
+        blurb = "AWS secret access key; cannot be read back",
+        set = |sink: &Self, text: Option<String>| sink.set_secret(text, |s| &mut s.secret_key),
+        type = Option<String>, mutable_ready)]
+    #[property(name = "session-token", nick = "Session token",
+        blurb = "AWS session token of temporary credentials; cannot be read back",
+        set = |sink: &Self, text: Option<String>| sink.set_secret(text, |s| &mut s.session_token),
+        type = Option<String>, mutable_ready)]
+    #[property(name = "streaming-type", nick = "Streaming type",
+        blurb = "What happens when media arrives faster than it leaves",
+        get, set, type = StreamingType, member = streaming_type, builder(StreamingType::Realtime), mutable_ready)]
+    #[property(name = "retention-period", nick = "Retention period",
+        blurb = "Retention of a stream that is created, in hours; 0: nothing is kept",
+        get, set, type = u32, member = retention_period_h, maximum = 87_600, default = 2, mutable_ready)]
+    #[property(name = "content-type", nick = "Content type",
+        blurb = "Media type of a stream that is created, such as video/h264; unset: that of the caps",
+        get, set, type = Option<String>, member = content_type, mutable_ready)]
+    #[property(name = "allow-create-stream", nick = "Allow to create the stream",
+        blurb = "Create the stream when it does not exist",
+        get, set, type = bool, member = allow_create_stream, default = true, mutable_ready)]
+    #[property(name = "fragment-duration", nick = "Fragment duration",
+        blurb = "Shortest fragment when key-frame-fragmentation is off, in milliseconds",
+        get, set, type = u32, member = fragment_duration_ms, maximum = 20_000, default = 2000, mutable_ready)]
+    #[property(name = "key-frame-fragmentation", nick = "Key frame fragmentation",
+        blurb = "true: each key frame begins a fragment; false: the first key frame after fragment-duration does",
+        get, set, type = bool, member = key_frame_fragmentation, default = true, mutable_ready)]
+    #[property(name = "absolute-fragment-times", nick = "Absolute fragment times",
+        blurb = "Timecodes count from the UNIX epoch; false: from the first frame",
+        get, set, type = bool, member = absolute_fragment_times, default = true, mutable_ready)]
+    #[property(name = "fragment-acks", nick = "Fragment acks",
+        blurb = "Ask the service for acks; false: the end of the response counts as their RECEIVED",
+        get, set, type = bool, member = fragment_acks, default = true, mutable_ready)]
+    #[property(name = "storage-size", nick = "Storage size",
+        blurb = "Bound of the media held in memory, in MiB; nothing is allocated up front",
+        get, set, type = u32, member = storage_size_mib, minimum = 1, default = 128, mutable_ready)]
+    #[property(name = "buffer-duration", nick = "Buffer duration",
+        blurb = "Oldest media kept, in seconds (not offline)",
+        get, set, type = u32, member = buffer_duration_s, minimum = 1, default = 120, mutable_ready)]
+    #[property(name = "stop-stream-timeout", nick = "Stop stream timeout",
+        blurb = "Longest wait for the last acks at EOS and at the end, in seconds",
+        get, set, type = u32, member = stop_stream_timeout_s, default = 120, mutable_ready)]
+    #[property(name = "connection-timeout", nick = "Connection timeout",
+        blurb = "Longest time to connect to the service, in seconds",
+        get, set, type = u32, member = connection_timeout_s, minimum = 1, default = 5, mutable_ready)]
+    #[property(name = "completion-timeout", nick = "Completion timeout",
+        blurb = "Longest time for the service to answer, in seconds",
+        get, set, type = u32, member = completion_timeout_s, minimum = 1, default = 10, mutable_ready)]
+    #[property(name = "codec-id", nick = "Codec id",
+        blurb = "Matroska codec id of the track, at most 32 bytes; unset: that of the caps",
+        get, set, type = Option<String>, member = codec_id, mutable_ready)]
+    #[property(name = "track-name", nick = "Track name",
+        blurb = "Name of the track, at most 32 bytes",
+        get, set, type = Option<String>, member = track_name, default = Some(DEFAULT_TRACK_NAME), mutable_ready)]
+    #[property(name = "user-agent", nick = "User agent",
+        blurb = "HTTP user agent",
+        get, set, type = Option<String>, member = user_agent, default = Some(DEFAULT_USER_AGENT), mutable_ready)]
+    pub(super) settings: Mutex<Settings>,
+
+    #[property(name = "stats", nick = "Statistics",
+        blurb = "Frames, fragments and bytes so far; frames-in = frames-persisted + frames-dropped + frames-pending",
+        get = |sink: &Self| sink.stats_structure(), type = gst::Structure)]
+    pub(super) state: Mutex<State>,
+}
+
+impl KvsSink {
+    pub(super) fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn aws_region(&self) -> Option<String> {
+        Some(self.settings().aws_region.clone().unwrap_or_else(|| DEFAULT_REGION.into()))
+    }
+
+    fn set_aws_region(&self, region: Option<String>) {
+        self.settings().aws_region = region;
+    }
+
+    fn set_secret(&self, text: Option<String>, which: impl Fn(&mut Settings) -> &mut Secret) {
+        *which(&mut self.settings()) = Secret::new(text.unwrap_or_default());
+    }
+}

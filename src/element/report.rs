@@ -1,0 +1,181 @@
+//! What the producer tells becomes bus messages, log lines and errors in GStreamer's domains.
+//!
+//! The only place that makes a `gst::Message` or picks an error domain.
+
+use std::time::Duration;
+
+use gst::{glib, prelude::*};
+use gst_base::prelude::*;
+
+use super::{KvsSink, imp::CAT};
+use crate::{
+    fragment::DropReason,
+    producer::StreamCallbacks,
+    session::{Ack, AckKind, Cause, Failure, Fatal, Stats, StreamError},
+    time::Timestamp,
+};
+
+/// Tells the application of one element.
+pub(super) struct Report(glib::WeakRef<KvsSink>);
+
+impl Report {
+    pub(super) fn new(element: &KvsSink) -> Self {
+        Self(element.downgrade())
+    }
+
+    /// An element that is gone needs no report.
+    fn to(&self, tell: impl FnOnce(&KvsSink)) {
+        if let Some(element) = self.0.upgrade() {
+            tell(&element);
+        }
+    }
+}
+
+impl StreamCallbacks for Report {
+    fn ready(&self) {
+        self.to(|element| {
+            let name = element.stream_name().unwrap_or_default();
+            gst::info!(CAT, obj = element, "stream {name} is ready");
+            post(element, gst::Structure::builder("kvs-stream-ready").field("stream-name", name).build());
+        });
+    }
+
+    fn ack(&self, ack: &Ack) {
+        self.to(|element| {
+            let Ack { kind, timecode, fragment_number, error_id, error_code } = ack;
+            let number = fragment_number.as_deref().unwrap_or_default();
+            match (kind, timecode) {
+                (AckKind::Error, _) => {
+                    gst::warning!(CAT, obj = element, "ack {kind} {error_id:?} {error_code:?} {timecode:?} {number}");
+                }
+                (_, Some(timecode)) => gst::debug!(CAT, obj = element, "ack {kind} {timecode} {number}"),
+                (_, None) => gst::debug!(CAT, obj = element, "ack {kind}"),
+            }
+            let structure = gst::Structure::builder("kvs-fragment-ack")
+                .field("type", kind.as_str())
+                .field("timecode", timecode.map_or(0, |timecode| timecode.as_millis()))
+                .field("fragment-number", number)
+                .field("error-id", error_id.unwrap_or_default())
+                .field("error-code", error_code.as_deref().unwrap_or_default())
+                .build();
+            post(element, structure);
+        });
+    }
+
+    fn connection_lost(&self, cause: &Failure) {
+        self.to(|element| {
+            gst::element_warning!(
+                element,
+                gst::ResourceError::Write,
+                ["Connection to Kinesis Video Streams lost, trying again: {cause}"]
+            );
+        });
+    }
+
+    fn connection_restored(&self, outage: Duration, resending: u64) {
+        self.to(|element| {
+            gst::info!(CAT, obj = element, "connection restored after {outage:.1?}, sending {resending} fragments again");
+        });
+    }
+
+    fn frames_dropped(&self, reason: DropReason, frames: u64, from: Timestamp, to: Timestamp) {
+        self.to(|element| {
+            gst::warning!(CAT, obj = element, "{frames} frames dropped ({reason}) from {from} to {to}");
+            let structure = gst::Structure::builder("kvs-frames-dropped")
+                .field("reason", reason.as_str())
+                .field("frames", frames)
+                .field("from", from.as_nanos())
+                .field("to", to.as_nanos())
+                .build();
+            post(element, structure);
+        });
+    }
+
+    fn key_frame_needed(&self) {
+        self.to(|element| {
+            // Not on the producer's thread: the event runs through the elements in front.
+            element.call_async(|element| {
+                let event = gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
+                let asked = element.sink_pad().push_event(event);
+                gst::debug!(CAT, obj = element, "asked for a key frame; somebody listened: {asked}");
+            });
+        });
+    }
+
+    fn error(&self, error: &StreamError) {
+        self.to(|element| fail(element, error));
+    }
+
+    fn closed(&self, stats: &Stats) {
+        self.to(|element| gst::info!(CAT, obj = element, "stream closed. {stats}"));
+    }
+
+    fn state(&self, name: &'static str) {
+        self.to(|element| gst::info!(CAT, obj = element, "session: {name}"));
+    }
+}
+
+/// Posts the one ERROR of a stream.
+fn fail(element: &KvsSink, error: &StreamError) {
+    let details = gst::Structure::builder("kvs-error")
+        .field("http-status", u32::from(error.status.unwrap_or_default()))
+        .field("request-id", error.request_id.as_deref().unwrap_or_default())
+        .field("error-id", error.error_id.unwrap_or_default())
+        .field("frames-missing", error.missing)
+        .build();
+    let text = error.to_string();
+    match error.fatal {
+        Fatal::Settings => {
+            gst::element_error!(element, gst::ResourceError::Settings, ("{text}"), details: details);
+        }
+        Fatal::NotAuthorized => {
+            gst::element_error!(element, gst::ResourceError::NotAuthorized, ("{text}"), details: details);
+        }
+        Fatal::NotFound => {
+            gst::element_error!(element, gst::ResourceError::NotFound, ("{text}"), details: details);
+        }
+        Fatal::Refused | Fatal::Unfinished => {
+            gst::element_error!(element, gst::ResourceError::Write, ("{text}"), details: details);
+        }
+    }
+}
+
+/// The message that everything is persisted and the connection closed.
+pub(super) fn post_closed(element: &KvsSink, stats: &Stats) {
+    let structure = gst::Structure::builder("kvs-stream-closed")
+        .field("frames-in", stats.frames_in)
+        .field("frames-persisted", stats.frames_persisted)
+        .field("frames-dropped", stats.frames_dropped())
+        .build();
+    post(element, structure);
+}
+
+fn post(element: &KvsSink, structure: gst::Structure) {
+    // It fails only without a bus: nobody wants to know.
+    let _ = element.post_message(gst::message::Element::builder(structure).src(element).build());
+}
+
+/// The value of the property `stats`.
+pub(super) fn structure(stats: &Stats) -> gst::Structure {
+    let latency = stats.persisted_latency.map_or(0, |latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
+    let dropped = DropReason::ALL.iter().fold(gst::Structure::builder("dropped"), |builder, reason| {
+        builder.field(reason.as_str(), stats.dropped.get(reason).copied().unwrap_or_default())
+    });
+    gst::Structure::builder("application/x-kvssink-stats")
+        .field("state", stats.state)
+        .field("frames-in", stats.frames_in)
+        .field("frames-persisted", stats.frames_persisted)
+        .field("frames-dropped", stats.frames_dropped())
+        .field("frames-pending", stats.frames_pending)
+        .field("dropped", dropped.build())
+        .field("bytes-in", stats.bytes_in)
+        .field("bytes-sent", stats.bytes_sent)
+        .field("bytes-buffered", stats.bytes_buffered)
+        .field("fragments-persisted", stats.fragments_persisted)
+        .field("fragments-pending", stats.fragments_pending)
+        .field("fragments-resent", stats.fragments_resent)
+        .field("sessions", stats.sessions)
+        .field("connection-attempts", stats.connection_attempts)
+        .field("persisted-latency", latency)
+        .build()
+}

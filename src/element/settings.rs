@@ -1,0 +1,220 @@
+//! [`Settings`]: what GObject can hold; and the one way from it to what the producer can run.
+//!
+//! Belongs here: defaults, units of the properties, precedence of property and environment, sentinel words of the C++
+//! element. Does not belong here: limits of the service (`definition` checks them).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::StreamingType;
+use crate::{
+    definition::{self, Fragmentation, Invalid, StreamDefinition, StreamName, TimecodeType},
+    net::{Credentials, Service},
+    secret::Secret,
+};
+
+pub(super) const DEFAULT_STREAM_NAME: &str = "DEFAULT_STREAM";
+pub(super) const DEFAULT_REGION: &str = "us-west-2";
+pub(super) const DEFAULT_TRACK_NAME: &str = "kinesis_video";
+pub(super) const DEFAULT_USER_AGENT: &str = concat!("kvssink/", env!("CARGO_PKG_VERSION"));
+
+/// One field per property, as it was set. `None`: not set.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) stream_name: Option<String>,
+    pub(super) aws_region: Option<String>,
+    pub(super) endpoint: Option<String>,
+    pub(super) access_key: Secret,
+    pub(super) secret_key: Secret,
+    pub(super) session_token: Secret,
+    pub(super) streaming_type: StreamingType,
+    pub(super) retention_period_h: u32,
+    pub(super) content_type: Option<String>,
+    pub(super) allow_create_stream: bool,
+    pub(super) fragment_duration_ms: u32,
+    pub(super) key_frame_fragmentation: bool,
+    pub(super) absolute_fragment_times: bool,
+    pub(super) fragment_acks: bool,
+    pub(super) storage_size_mib: u32,
+    pub(super) buffer_duration_s: u32,
+    pub(super) stop_stream_timeout_s: u32,
+    pub(super) connection_timeout_s: u32,
+    pub(super) completion_timeout_s: u32,
+    pub(super) codec_id: Option<String>,
+    pub(super) track_name: Option<String>,
+    pub(super) user_agent: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stream_name: Some(DEFAULT_STREAM_NAME.into()),
+            aws_region: None,
+            endpoint: None,
+            access_key: Secret::default(),
+            secret_key: Secret::default(),
+            session_token: Secret::default(),
+            streaming_type: StreamingType::Realtime,
+            retention_period_h: 2,
+            content_type: None,
+            allow_create_stream: true,
+            fragment_duration_ms: 2000,
+            key_frame_fragmentation: true,
+            absolute_fragment_times: true,
+            fragment_acks: true,
+            storage_size_mib: 128,
+            buffer_duration_s: 120,
+            stop_stream_timeout_s: 120,
+            connection_timeout_s: 5,
+            completion_timeout_s: 10,
+            codec_id: None,
+            track_name: Some(DEFAULT_TRACK_NAME.into()),
+            user_agent: Some(DEFAULT_USER_AGENT.into()),
+        }
+    }
+}
+
+impl Settings {
+    /// What the producer runs. `environment` looks a variable up.
+    ///
+    /// # Errors
+    /// [`Invalid`] names the property, the rule and the value.
+    pub(super) fn parse(
+        &self,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<(Service, StreamDefinition), Invalid> {
+        let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let seconds = |s: u32| Duration::from_secs(s.into());
+        let name = StreamName::new(self.stream_name.clone().unwrap_or_default())?;
+        let definition = StreamDefinition {
+            content_type: self.content_type.clone().filter(|value| !value.is_empty()),
+            retention: seconds(self.retention_period_h) * 3600,
+            tags: BTreeMap::new(),
+            allow_create: self.allow_create_stream,
+            streaming_type: match self.streaming_type {
+                StreamingType::Realtime => definition::StreamingType::Realtime,
+                StreamingType::NearRealtime => definition::StreamingType::NearRealtime,
+                StreamingType::Offline => definition::StreamingType::Offline,
+            },
+            timecode_type: if self.absolute_fragment_times {
+                TimecodeType::Absolute
+            } else {
+                TimecodeType::Relative
+            },
+            fragment_acks: self.fragment_acks,
+            fragmentation: if self.key_frame_fragmentation {
+                Fragmentation::EachKeyFrame
+            } else {
+                Fragmentation::AfterDuration(Duration::from_millis(self.fragment_duration_ms.into()))
+            },
+            storage: u64::from(self.storage_size_mib) << 20,
+            buffer_duration: seconds(self.buffer_duration_s),
+            stop_timeout: seconds(self.stop_stream_timeout_s),
+            connection_timeout: seconds(self.connection_timeout_s),
+            completion_timeout: seconds(self.completion_timeout_s),
+            ..StreamDefinition::new(name)
+        };
+        definition.check()?;
+        let region = self
+            .aws_region
+            .clone()
+            .filter(|region| !region.is_empty())
+            .or_else(|| environment("AWS_REGION"))
+            .or_else(|| environment("AWS_DEFAULT_REGION"))
+            .unwrap_or_else(|| DEFAULT_REGION.into());
+        let service = Service {
+            region,
+            endpoint: self
+                .endpoint
+                .clone()
+                .filter(|uri| !uri.is_empty())
+                .or_else(|| environment("CONTROL_PLANE_URI")),
+            credentials: self.credentials()?,
+            user_agent: self
+                .user_agent
+                .clone()
+                .filter(|agent| !agent.is_empty())
+                .unwrap_or_else(|| DEFAULT_USER_AGENT.into()),
+        };
+        Ok((service, definition))
+    }
+
+    fn credentials(&self) -> Result<Credentials, Invalid> {
+        // The C++ element's defaults are these words; launch lines that carry them mean "not set".
+        let set = |secret: &Secret, sentinel: &str| {
+            let text = secret.expose();
+            !text.is_empty() && text != sentinel
+        };
+        let token = set(&self.session_token, "session_token").then(|| self.session_token.clone());
+        match (set(&self.access_key, "access_key"), set(&self.secret_key, "secret_key")) {
+            (true, true) => Ok(Credentials::Static {
+                access_key: self.access_key.expose().to_owned(),
+                secret_key: self.secret_key.clone(),
+                session_token: token,
+            }),
+            (false, false) => Ok(Credentials::DefaultChain),
+            (true, false) => Err(Invalid::new("secret-key", "must be set when access-key is")),
+            (false, true) => Err(Invalid::new("access-key", "must be set when secret-key is")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(settings: &Settings, environment: &[(&str, &str)]) -> Result<(Service, StreamDefinition), Invalid> {
+        settings.parse(|name| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into()))
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_producer() {
+        let (service, definition) = parse(&Settings::default(), &[]).unwrap();
+        assert_eq!(definition, StreamDefinition::new(StreamName::new(DEFAULT_STREAM_NAME).unwrap()));
+        assert_eq!((service.region.as_str(), service.endpoint), (DEFAULT_REGION, None));
+    }
+
+    #[test]
+    fn a_property_beats_the_environment() {
+        let environment = [("AWS_DEFAULT_REGION", "eu-west-1"), ("CONTROL_PLANE_URI", "http://127.0.0.1:1")];
+        let (service, _) = parse(&Settings::default(), &environment).unwrap();
+        assert_eq!((service.region.as_str(), service.endpoint.as_deref()), ("eu-west-1", Some("http://127.0.0.1:1")));
+        let explicit = Settings {
+            aws_region: Some(DEFAULT_REGION.into()),
+            endpoint: Some("https://example.com".into()),
+            ..Settings::default()
+        };
+        let (service, _) = parse(&explicit, &environment).unwrap();
+        assert_eq!(
+            (service.region.as_str(), service.endpoint.as_deref()),
+            (DEFAULT_REGION, Some("https://example.com"))
+        );
+    }
+
+    #[test]
+    fn sentinel_words_count_as_unset_and_half_a_pair_is_refused() {
+        let keys = |access: &str, secret: &str| {
+            let settings =
+                Settings { access_key: Secret::new(access), secret_key: Secret::new(secret), ..Settings::default() };
+            parse(&settings, &[]).map(|(service, _)| service.credentials)
+        };
+        assert!(matches!(keys("access_key", "secret_key"), Ok(Credentials::DefaultChain)));
+        assert!(matches!(keys("", ""), Ok(Credentials::DefaultChain)));
+        assert!(matches!(keys("AKIA", "s"), Ok(Credentials::Static { .. })));
+        assert_eq!(keys("AKIA", "secret_key").unwrap_err().setting, "secret-key");
+        assert_eq!(keys("", "s").unwrap_err().setting, "access-key");
+    }
+
+    #[test]
+    fn an_empty_stream_name_is_refused() {
+        for name in [None, Some(String::new())] {
+            let settings = Settings { stream_name: name, ..Settings::default() };
+            assert_eq!(parse(&settings, &[]).unwrap_err().setting, "stream-name");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let settings = Settings { secret_key: Secret::new("hush"), ..Settings::default() };
+        assert!(!format!("{settings:?}").contains("hush"));
+    }
+}
