@@ -2,6 +2,17 @@
 //!
 //! Belongs here: everything that touches a socket. Does not belong here: policy (asks [`crate::session`]), GStreamer.
 
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "until the driver calls the clients")
+)]
+
+mod control;
+mod credentials;
+mod failure;
+mod put_media;
+mod sign;
+
 use crate::secret::Secret;
 
 /// Where the service is and who asks.
