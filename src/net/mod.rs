@@ -6,6 +6,7 @@ mod clock;
 mod control;
 mod credentials;
 mod driver;
+mod failure;
 mod intake;
 mod put_media;
 mod runtime;
