@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<()> {
     let service = Service::start(&programs.join("kvs-local"), &folder)?;
     let launch = format!(
         "videotestsrc is-live=true horizontal-speed=4 num-buffers={frames} \
-         ! video/x-raw,width=1280,height=720,framerate={FRAMES_PER_SECOND}/1 \
+         ! video/x-raw,format=I420,width=1280,height=720,framerate={FRAMES_PER_SECOND}/1 \
          ! x264enc tune=zerolatency speed-preset=veryfast bitrate=2000 key-int-max={FRAMES_PER_SECOND} \
          option-string=scenecut=0 \
          ! h264parse ! kvssink name=sink stream-name={STREAM} stop-stream-timeout=20"
