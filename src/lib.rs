@@ -36,15 +36,13 @@ pub mod net;
 pub mod secret;
 pub mod time;
 
-#[cfg(feature = "local")]
-pub mod local;
 
 #[cfg(feature = "plugin")]
 pub use plugin::plugin_register_static;
 
 #[cfg(feature = "plugin")]
 mod plugin {
-    #![expect(unsafe_code, missing_docs, reason = "what GStreamer's macro makes")]
+    #![expect(missing_docs, reason = "what GStreamer's macro makes")]
 
     fn init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
         crate::element::register(plugin)

@@ -4,7 +4,6 @@
 //! ([`super::timeline`]), where a fragment is cut (`fragment`).
 
 use bytes::Bytes;
-use gst::prelude::*;
 
 use crate::{fragment::DropReason, media};
 
@@ -26,22 +25,40 @@ pub(super) fn convert(
     segment: &gst::Segment,
     nal_lengths: u8,
 ) -> Result<Converted, (DropReason, String)> {
-    let segment = segment
-        .downcast_ref::<gst::ClockTime>()
-        .ok_or_else(|| (DropReason::NoTimestamp, "the segment is not in time".to_owned()))?;
+    let segment = segment.downcast_ref::<gst::ClockTime>().ok_or_else(|| {
+        (
+            DropReason::NoTimestamp,
+            "the segment is not in time".to_owned(),
+        )
+    })?;
     let running_time = |at: Option<gst::ClockTime>| {
-        at.and_then(|at| segment.to_running_time_full(at)).map(|signed| {
-            let nanos = i64::try_from(signed.abs().nseconds()).unwrap_or(i64::MAX);
-            if signed.is_negative() { -nanos } else { nanos }
-        })
+        at.and_then(|at| segment.to_running_time_full(at))
+            .map(|signed| {
+                let nanos = i64::try_from(signed.abs().nseconds()).unwrap_or(i64::MAX);
+                if signed.is_negative() { -nanos } else { nanos }
+            })
     };
     let dts = running_time(buffer.dts());
-    let pts = running_time(buffer.pts())
-        .or(dts)
-        .ok_or_else(|| (DropReason::NoTimestamp, "the buffer has no timestamp".to_owned()))?;
-    let payload = payload(buffer).ok_or_else(|| (DropReason::Malformed, "the buffer cannot be read".to_owned()))?;
-    media::check_nal_lengths(&payload, nal_lengths).map_err(|error| (DropReason::Malformed, error.to_string()))?;
-    Ok(Converted { key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT), pts, dts, payload })
+    let pts = running_time(buffer.pts()).or(dts).ok_or_else(|| {
+        (
+            DropReason::NoTimestamp,
+            "the buffer has no timestamp".to_owned(),
+        )
+    })?;
+    let payload = payload(buffer).ok_or_else(|| {
+        (
+            DropReason::Malformed,
+            "the buffer cannot be read".to_owned(),
+        )
+    })?;
+    media::check_nal_lengths(&payload, nal_lengths)
+        .map_err(|error| (DropReason::Malformed, error.to_string()))?;
+    Ok(Converted {
+        key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
+        pts,
+        dts,
+        payload,
+    })
 }
 
 /// The bytes of the buffer, which stays alive as long as they do. Copied only when its memory is not the system's: memory
@@ -50,9 +67,15 @@ fn payload(buffer: &gst::Buffer) -> Option<Bytes> {
     if buffer.size() == 0 {
         return Some(Bytes::new());
     }
-    let system = buffer.iter_memories().all(|memory| memory.is_type("SystemMemory"));
+    let system = buffer
+        .iter_memories()
+        .all(|memory| memory.is_type("SystemMemory"));
     let mapped = buffer.clone().into_mapped_buffer_readable().ok()?;
-    Some(if system { Bytes::from_owner(mapped) } else { Bytes::copy_from_slice(&mapped) })
+    Some(if system {
+        Bytes::from_owner(mapped)
+    } else {
+        Bytes::copy_from_slice(&mapped)
+    })
 }
 
 #[cfg(test)]
@@ -78,25 +101,41 @@ mod tests {
 
     #[test]
     fn times_are_running_times_and_may_be_negative() {
-        let frame = convert(&buffer(Some(1040), Some(960)), &segment(1000), 4).ok().unwrap();
+        let frame = convert(&buffer(Some(1040), Some(960)), &segment(1000), 4)
+            .ok()
+            .unwrap();
         assert_eq!((frame.pts, frame.dts), (40_000_000, Some(-40_000_000)));
         assert!(frame.key);
     }
 
     #[test]
     fn a_missing_presentation_time_is_the_decoding_time() {
-        let frame = convert(&buffer(None, Some(1040)), &segment(1000), 4).ok().unwrap();
+        let frame = convert(&buffer(None, Some(1040)), &segment(1000), 4)
+            .ok()
+            .unwrap();
         assert_eq!(frame.pts, 40_000_000);
-        assert_eq!(convert(&buffer(None, None), &segment(0), 4).err().unwrap().0, DropReason::NoTimestamp);
+        assert_eq!(
+            convert(&buffer(None, None), &segment(0), 4)
+                .err()
+                .unwrap()
+                .0,
+            DropReason::NoTimestamp
+        );
     }
 
     #[test]
     fn flags_that_say_nothing_of_references_do_not_matter() {
         let mut header = buffer(Some(0), None);
-        header.get_mut().unwrap().set_flags(gst::BufferFlags::HEADER | gst::BufferFlags::DISCONT);
+        header
+            .get_mut()
+            .unwrap()
+            .set_flags(gst::BufferFlags::HEADER | gst::BufferFlags::DISCONT);
         assert!(convert(&header, &segment(0), 4).ok().unwrap().key);
         let mut delta = buffer(Some(0), None);
-        delta.get_mut().unwrap().set_flags(gst::BufferFlags::DELTA_UNIT);
+        delta
+            .get_mut()
+            .unwrap()
+            .set_flags(gst::BufferFlags::DELTA_UNIT);
         assert!(!convert(&delta, &segment(0), 4).ok().unwrap().key);
     }
 
@@ -115,6 +154,9 @@ mod tests {
             buffer.get_mut().unwrap().set_pts(gst::ClockTime::ZERO);
             buffer
         };
-        assert_eq!(convert(&buffer, &segment(0), 4).err().unwrap().0, DropReason::Malformed);
+        assert_eq!(
+            convert(&buffer, &segment(0), 4).err().unwrap().0,
+            DropReason::Malformed
+        );
     }
 }

@@ -25,7 +25,11 @@ use crate::{
 };
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
-    gst::DebugCategory::new("kvssink", gst::DebugColorFlags::empty(), Some("Amazon Kinesis Video Streams sink"))
+    gst::DebugCategory::new(
+        "kvssink",
+        gst::DebugColorFlags::empty(),
+        Some("Amazon Kinesis Video Streams sink"),
+    )
 });
 
 /// What exists between READY→PAUSED and PAUSED→READY, and the numbers of the last time.
@@ -54,20 +58,6 @@ impl ObjectSubclass for KvsSink {
     type ParentType = gst_base::BaseSink;
 }
 
-#[glib::derived_properties]
-impl ObjectImpl for KvsSink {
-    fn constructed(&self) {
-        self.parent_constructed();
-        let obj = self.obj();
-        // A live source paces itself; a file goes as fast as the network takes it.
-        obj.set_sync(false);
-        obj.set_async_enabled(false);
-        // It would keep a buffer of a pool that may be small.
-        obj.set_last_sample_enabled(false);
-        obj.set_qos_enabled(false);
-    }
-}
-
 impl GstObjectImpl for KvsSink {}
 
 impl ElementImpl for KvsSink {
@@ -85,14 +75,21 @@ impl ElementImpl for KvsSink {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let sink =
-                gst::PadTemplate::new("sink", gst::PadDirection::Sink, gst::PadPresence::Always, &caps::template());
+            let sink = gst::PadTemplate::new(
+                "sink",
+                gst::PadDirection::Sink,
+                gst::PadPresence::Always,
+                &caps::template(),
+            );
             sink.into_iter().collect()
         });
         &TEMPLATES
     }
 
-    fn change_state(&self, transition: gst::StateChange) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         if transition == gst::StateChange::ReadyToPaused {
             self.open().map_err(|error| {
                 gst::element_imp_error!(self, gst::ResourceError::Settings, ["{error}"]);
@@ -100,7 +97,8 @@ impl ElementImpl for KvsSink {
             })?;
         }
         let changed = self.parent_change_state(transition);
-        if transition == gst::StateChange::PausedToReady || (transition == gst::StateChange::ReadyToPaused && changed.is_err())
+        if transition == gst::StateChange::PausedToReady
+            || (transition == gst::StateChange::ReadyToPaused && changed.is_err())
         {
             self.close();
         }
@@ -112,13 +110,19 @@ impl BaseSinkImpl for KvsSink {
     /// Wrong settings fail here, before anything flows.
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings().clone();
-        parse(&settings).map(|_| ()).map_err(|error| gst::error_msg!(gst::ResourceError::Settings, ["{error}"]))
+        parse(&settings)
+            .map(|_| ())
+            .map_err(|error| gst::error_msg!(gst::ResourceError::Settings, ["{error}"]))
     }
 
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let settings = self.settings().clone();
         let (track, nal_lengths) = caps::track(caps, &settings).map_err(|reason| {
-            gst::element_imp_error!(self, gst::StreamError::Format, ["Cannot send {caps}: {reason}"]);
+            gst::element_imp_error!(
+                self,
+                gst::StreamError::Format,
+                ["Cannot send {caps}: {reason}"]
+            );
             gst::loggable_error!(CAT, "cannot send {caps}: {reason}")
         })?;
         gst::info!(CAT, imp = self, "{track:?}");
@@ -130,7 +134,9 @@ impl BaseSinkImpl for KvsSink {
     }
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let Some((stream, mut frame)) = self.frame(buffer)? else { return Ok(gst::FlowSuccess::Ok) };
+        let Some((stream, mut frame)) = self.frame(buffer)? else {
+            return Ok(gst::FlowSuccess::Ok);
+        };
         loop {
             match stream.put_frame(frame) {
                 Ok(()) => return Ok(gst::FlowSuccess::Ok),
@@ -147,11 +153,7 @@ impl BaseSinkImpl for KvsSink {
 
     fn event(&self, event: gst::Event) -> bool {
         match event.view() {
-            gst::EventView::Eos(_) => {
-                if !self.drain() {
-                    return false;
-                }
-            }
+            gst::EventView::Eos(_) if !self.drain() => return false,
             // Another source, or a seek: what follows does not refer to what was.
             gst::EventView::StreamStart(_) => self.begin_anew(false),
             gst::EventView::FlushStop(flush) => self.begin_anew(flush.resets_time()),
@@ -179,10 +181,17 @@ impl KvsSink {
     fn open(&self) -> Result<(), Invalid> {
         let settings = self.settings().clone();
         let (service, definition) = parse(&settings)?;
-        gst::info!(CAT, imp = self, "{definition:?}, region {}, endpoint {:?}", service.region, service.endpoint);
+        gst::info!(
+            CAT,
+            imp = self,
+            "{definition:?}, region {}, endpoint {:?}",
+            service.region,
+            service.endpoint
+        );
         let streaming_type = definition.streaming_type;
         let producer = Producer::new(&self.obj().name(), service)?;
-        let stream = Arc::new(producer.create_stream(definition, Arc::new(Report::new(&self.obj())))?);
+        let stream =
+            Arc::new(producer.create_stream(definition, Arc::new(Report::new(&self.obj())))?);
         self.state().running = Some(Running {
             stream,
             _producer: producer,
@@ -202,7 +211,10 @@ impl KvsSink {
         let closed_posted = {
             let mut state = self.state();
             state.last = stats.clone();
-            state.running.take().is_some_and(|running| running.closed_posted)
+            state
+                .running
+                .take()
+                .is_some_and(|running| running.closed_posted)
         };
         if outcome.is_ok() && !closed_posted {
             report::post_closed(&self.obj(), &stats);
@@ -210,11 +222,16 @@ impl KvsSink {
     }
 
     fn stream(&self) -> Option<Arc<Stream>> {
-        self.state().running.as_ref().map(|running| Arc::clone(&running.stream))
+        self.state()
+            .running
+            .as_ref()
+            .map(|running| Arc::clone(&running.stream))
     }
 
     pub(super) fn stats_structure(&self) -> gst::Structure {
-        let stats = self.stream().map_or_else(|| self.state().last.clone(), |stream| stream.stats());
+        let stats = self
+            .stream()
+            .map_or_else(|| self.state().last.clone(), |stream| stream.stats());
         report::structure(&stats)
     }
 
@@ -239,11 +256,23 @@ impl KvsSink {
         // Only a live frame has an age; a file's running times have nothing to do with the clock.
         let age = clock_time
             .filter(|_| running.streaming_type != StreamingType::Offline)
-            .and_then(|now| u64::try_from(converted.pts).ok().and_then(|pts| now.nseconds().checked_sub(pts)))
+            .and_then(|now| {
+                u64::try_from(converted.pts)
+                    .ok()
+                    .and_then(|pts| now.nseconds().checked_sub(pts))
+            })
             .map(std::time::Duration::from_nanos);
         let pts = running.timeline.timestamp(converted.pts, wall_now(), age);
-        let dts = converted.dts.map(|dts| running.timeline.timestamp(dts, wall_now(), age));
-        let frame = Frame { track: TrackNumber::VIDEO, pts, dts, key: converted.key, payload: converted.payload };
+        let dts = converted
+            .dts
+            .map(|dts| running.timeline.timestamp(dts, wall_now(), age));
+        let frame = Frame {
+            track: TrackNumber::VIDEO,
+            pts,
+            dts,
+            key: converted.key,
+            payload: converted.payload,
+        };
         drop(state);
         gst::trace!(CAT, imp = self, "{frame:?}");
         Ok(Some((stream, frame)))
@@ -260,7 +289,9 @@ impl KvsSink {
 
     /// Waits until everything is PERSISTED. False when it is not, or when a flush or a state change ended the wait.
     fn drain(&self) -> bool {
-        let Some(stream) = self.stream() else { return true };
+        let Some(stream) = self.stream() else {
+            return true;
+        };
         let pad = self.obj().sink_pad().clone();
         // A pause interrupts, too, but need not end the wait: no lock of BaseSink is held here.
         match stream.drain(|| !pad.pad_flags().contains(gst::PadFlags::FLUSHING)) {
@@ -274,7 +305,11 @@ impl KvsSink {
                 true
             }
             Err(DrainError::Interrupted) => {
-                gst::debug!(CAT, imp = self, "the wait for the last acks was interrupted");
+                gst::debug!(
+                    CAT,
+                    imp = self,
+                    "the wait for the last acks was interrupted"
+                );
                 false
             }
             Err(DrainError::Failed(error)) => {
@@ -285,6 +320,8 @@ impl KvsSink {
     }
 }
 
-fn parse(settings: &Settings) -> Result<(crate::net::Service, crate::definition::StreamDefinition), Invalid> {
+fn parse(
+    settings: &Settings,
+) -> Result<(crate::net::Service, crate::definition::StreamDefinition), Invalid> {
     settings.parse(|name| std::env::var(name).ok())
 }

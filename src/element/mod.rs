@@ -28,7 +28,10 @@ glib::wrapper! {
 pub enum StreamingType {
     /// Never wait; the oldest fragments that do not fit are dropped.
     #[default]
-    #[enum_value(name = "Never wait; drop the oldest fragments that do not fit", nick = "realtime")]
+    #[enum_value(
+        name = "Never wait; drop the oldest fragments that do not fit",
+        nick = "realtime"
+    )]
     Realtime = 0,
     /// As realtime.
     #[enum_value(name = "As realtime, with more tolerance", nick = "near-realtime")]

@@ -2,14 +2,22 @@
 //!
 //! Belongs here: names, units, ranges, defaults. Does not belong here: what a value means ([`super::settings`]).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+#![expect(
+    missing_docs,
+    reason = "the blurb of a property documents the accessors that are made of it"
+)]
 
-use gst::{glib, prelude::*};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use gst::{glib, prelude::*, subclass::prelude::*};
+use gst_base::prelude::*;
 
 use super::{
     StreamingType,
     imp::State,
-    settings::{DEFAULT_REGION, DEFAULT_STREAM_NAME, DEFAULT_TRACK_NAME, DEFAULT_USER_AGENT, Settings},
+    settings::{
+        DEFAULT_REGION, DEFAULT_STREAM_NAME, DEFAULT_TRACK_NAME, DEFAULT_USER_AGENT, Settings,
+    },
 };
 use crate::secret::Secret;
 
@@ -40,7 +48,7 @@ pub struct KvsSink {
         type = Option<String>, mutable_ready)]
     #[property(name = "streaming-type", nick = "Streaming type",
         blurb = "What happens when media arrives faster than it leaves",
-        get, set, type = StreamingType, member = streaming_type, builder(StreamingType::Realtime), mutable_ready)]
+        get, set, type = StreamingType, member = streaming_type, builder(StreamingType::Realtime).mutable_ready())]
     #[property(name = "retention-period", nick = "Retention period",
         blurb = "Retention of a stream that is created, in hours; 0: nothing is kept",
         get, set, type = u32, member = retention_period_h, maximum = 87_600, default = 2, mutable_ready)]
@@ -88,10 +96,49 @@ pub struct KvsSink {
         get, set, type = Option<String>, member = user_agent, default = Some(DEFAULT_USER_AGENT), mutable_ready)]
     pub(super) settings: Mutex<Settings>,
 
-    #[property(name = "stats", nick = "Statistics",
-        blurb = "Frames, fragments and bytes so far; frames-in = frames-persisted + frames-dropped + frames-pending",
-        get = |sink: &Self| sink.stats_structure(), type = gst::Structure)]
     pub(super) state: Mutex<State>,
+}
+
+/// `stats` is added by hand: glib's derive knows no structures.
+impl ObjectImpl for KvsSink {
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
+            let stats = glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+                .nick("Statistics")
+                .blurb("Frames, fragments and bytes so far; frames-in = frames-persisted + frames-dropped + frames-pending")
+                .read_only()
+                .build();
+            // Behind the others, whose numbers count from the first.
+            KvsSink::derived_properties()
+                .iter()
+                .cloned()
+                .chain([stats])
+                .collect()
+        });
+        &PROPERTIES
+    }
+
+    fn set_property(&self, id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        self.derived_set_property(id, value, pspec);
+    }
+
+    fn property(&self, id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        match pspec.name() {
+            "stats" => self.stats_structure().to_value(),
+            _ => self.derived_property(id, pspec),
+        }
+    }
+
+    fn constructed(&self) {
+        self.parent_constructed();
+        let obj = self.obj();
+        // A live source paces itself; a file goes as fast as the network takes it.
+        obj.set_sync(false);
+        obj.set_async(false);
+        // It would keep a buffer of a pool that may be small.
+        obj.set_enable_last_sample(false);
+        obj.set_qos(false);
+    }
 }
 
 impl KvsSink {
@@ -104,7 +151,12 @@ impl KvsSink {
     }
 
     fn aws_region(&self) -> Option<String> {
-        Some(self.settings().aws_region.clone().unwrap_or_else(|| DEFAULT_REGION.into()))
+        Some(
+            self.settings()
+                .aws_region
+                .clone()
+                .unwrap_or_else(|| DEFAULT_REGION.into()),
+        )
     }
 
     fn set_aws_region(&self, region: Option<String>) {

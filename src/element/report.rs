@@ -11,7 +11,7 @@ use super::{KvsSink, imp::CAT};
 use crate::{
     fragment::DropReason,
     producer::StreamCallbacks,
-    session::{Ack, AckKind, Cause, Failure, Fatal, Stats, StreamError},
+    session::{Ack, AckKind, Failure, Fatal, Stats, StreamError},
     time::Timestamp,
 };
 
@@ -36,24 +36,44 @@ impl StreamCallbacks for Report {
         self.to(|element| {
             let name = element.stream_name().unwrap_or_default();
             gst::info!(CAT, obj = element, "stream {name} is ready");
-            post(element, gst::Structure::builder("kvs-stream-ready").field("stream-name", name).build());
+            post(
+                element,
+                gst::Structure::builder("kvs-stream-ready")
+                    .field("stream-name", name)
+                    .build(),
+            );
         });
     }
 
     fn ack(&self, ack: &Ack) {
         self.to(|element| {
-            let Ack { kind, timecode, fragment_number, error_id, error_code } = ack;
+            let Ack {
+                kind,
+                timecode,
+                fragment_number,
+                error_id,
+                error_code,
+            } = ack;
             let number = fragment_number.as_deref().unwrap_or_default();
             match (kind, timecode) {
                 (AckKind::Error, _) => {
-                    gst::warning!(CAT, obj = element, "ack {kind} {error_id:?} {error_code:?} {timecode:?} {number}");
+                    gst::warning!(
+                        CAT,
+                        obj = element,
+                        "ack {kind} {error_id:?} {error_code:?} {timecode:?} {number}"
+                    );
                 }
-                (_, Some(timecode)) => gst::debug!(CAT, obj = element, "ack {kind} {timecode} {number}"),
+                (_, Some(timecode)) => {
+                    gst::debug!(CAT, obj = element, "ack {kind} {timecode} {number}")
+                }
                 (_, None) => gst::debug!(CAT, obj = element, "ack {kind}"),
             }
             let structure = gst::Structure::builder("kvs-fragment-ack")
                 .field("type", kind.as_str())
-                .field("timecode", timecode.map_or(0, |timecode| timecode.as_millis()))
+                .field(
+                    "timecode",
+                    timecode.map_or(0, |timecode| timecode.as_millis()),
+                )
                 .field("fragment-number", number)
                 .field("error-id", error_id.unwrap_or_default())
                 .field("error-code", error_code.as_deref().unwrap_or_default())
@@ -74,13 +94,21 @@ impl StreamCallbacks for Report {
 
     fn connection_restored(&self, outage: Duration, resending: u64) {
         self.to(|element| {
-            gst::info!(CAT, obj = element, "connection restored after {outage:.1?}, sending {resending} fragments again");
+            gst::info!(
+                CAT,
+                obj = element,
+                "connection restored after {outage:.1?}, sending {resending} fragments again"
+            );
         });
     }
 
     fn frames_dropped(&self, reason: DropReason, frames: u64, from: Timestamp, to: Timestamp) {
         self.to(|element| {
-            gst::warning!(CAT, obj = element, "{frames} frames dropped ({reason}) from {from} to {to}");
+            gst::warning!(
+                CAT,
+                obj = element,
+                "{frames} frames dropped ({reason}) from {from} to {to}"
+            );
             let structure = gst::Structure::builder("kvs-frames-dropped")
                 .field("reason", reason.as_str())
                 .field("frames", frames)
@@ -95,9 +123,15 @@ impl StreamCallbacks for Report {
         self.to(|element| {
             // Not on the producer's thread: the event runs through the elements in front.
             element.call_async(|element| {
-                let event = gst_video::UpstreamForceKeyUnitEvent::builder().all_headers(true).build();
+                let event = gst_video::UpstreamForceKeyUnitEvent::builder()
+                    .all_headers(true)
+                    .build();
                 let asked = element.sink_pad().push_event(event);
-                gst::debug!(CAT, obj = element, "asked for a key frame; somebody listened: {asked}");
+                gst::debug!(
+                    CAT,
+                    obj = element,
+                    "asked for a key frame; somebody listened: {asked}"
+                );
             });
         });
     }
@@ -119,7 +153,10 @@ impl StreamCallbacks for Report {
 fn fail(element: &KvsSink, error: &StreamError) {
     let details = gst::Structure::builder("kvs-error")
         .field("http-status", u32::from(error.status.unwrap_or_default()))
-        .field("request-id", error.request_id.as_deref().unwrap_or_default())
+        .field(
+            "request-id",
+            error.request_id.as_deref().unwrap_or_default(),
+        )
         .field("error-id", error.error_id.unwrap_or_default())
         .field("frames-missing", error.missing)
         .build();
@@ -152,15 +189,27 @@ pub(super) fn post_closed(element: &KvsSink, stats: &Stats) {
 
 fn post(element: &KvsSink, structure: gst::Structure) {
     // It fails only without a bus: nobody wants to know.
-    let _ = element.post_message(gst::message::Element::builder(structure).src(element).build());
+    let _ = element.post_message(
+        gst::message::Element::builder(structure)
+            .src(element)
+            .build(),
+    );
 }
 
 /// The value of the property `stats`.
 pub(super) fn structure(stats: &Stats) -> gst::Structure {
-    let latency = stats.persisted_latency.map_or(0, |latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
-    let dropped = DropReason::ALL.iter().fold(gst::Structure::builder("dropped"), |builder, reason| {
-        builder.field(reason.as_str(), stats.dropped.get(reason).copied().unwrap_or_default())
+    let latency = stats.persisted_latency.map_or(0, |latency| {
+        u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)
     });
+    let dropped =
+        DropReason::ALL
+            .iter()
+            .fold(gst::Structure::builder("dropped"), |builder, reason| {
+                builder.field(
+                    reason.as_str(),
+                    stats.dropped.get(reason).copied().unwrap_or_default(),
+                )
+            });
     gst::Structure::builder("application/x-kvssink-stats")
         .field("state", stats.state)
         .field("frames-in", stats.frames_in)

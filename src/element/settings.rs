@@ -104,7 +104,9 @@ impl Settings {
             fragmentation: if self.key_frame_fragmentation {
                 Fragmentation::EachKeyFrame
             } else {
-                Fragmentation::AfterDuration(Duration::from_millis(self.fragment_duration_ms.into()))
+                Fragmentation::AfterDuration(Duration::from_millis(
+                    self.fragment_duration_ms.into(),
+                ))
             },
             storage: u64::from(self.storage_size_mib) << 20,
             buffer_duration: seconds(self.buffer_duration_s),
@@ -145,7 +147,10 @@ impl Settings {
             !text.is_empty() && text != sentinel
         };
         let token = set(&self.session_token, "session_token").then(|| self.session_token.clone());
-        match (set(&self.access_key, "access_key"), set(&self.secret_key, "secret_key")) {
+        match (
+            set(&self.access_key, "access_key"),
+            set(&self.secret_key, "secret_key"),
+        ) {
             (true, true) => Ok(Credentials::Static {
                 access_key: self.access_key.expose().to_owned(),
                 secret_key: self.secret_key.clone(),
@@ -162,22 +167,42 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn parse(settings: &Settings, environment: &[(&str, &str)]) -> Result<(Service, StreamDefinition), Invalid> {
-        settings.parse(|name| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into()))
+    fn parse(
+        settings: &Settings,
+        environment: &[(&str, &str)],
+    ) -> Result<(Service, StreamDefinition), Invalid> {
+        settings.parse(|name| {
+            environment
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).into())
+        })
     }
 
     #[test]
     fn the_defaults_are_those_of_the_producer() {
         let (service, definition) = parse(&Settings::default(), &[]).unwrap();
-        assert_eq!(definition, StreamDefinition::new(StreamName::new(DEFAULT_STREAM_NAME).unwrap()));
-        assert_eq!((service.region.as_str(), service.endpoint), (DEFAULT_REGION, None));
+        assert_eq!(
+            definition,
+            StreamDefinition::new(StreamName::new(DEFAULT_STREAM_NAME).unwrap())
+        );
+        assert_eq!(
+            (service.region.as_str(), service.endpoint),
+            (DEFAULT_REGION, None)
+        );
     }
 
     #[test]
     fn a_property_beats_the_environment() {
-        let environment = [("AWS_DEFAULT_REGION", "eu-west-1"), ("CONTROL_PLANE_URI", "http://127.0.0.1:1")];
+        let environment = [
+            ("AWS_DEFAULT_REGION", "eu-west-1"),
+            ("CONTROL_PLANE_URI", "http://127.0.0.1:1"),
+        ];
         let (service, _) = parse(&Settings::default(), &environment).unwrap();
-        assert_eq!((service.region.as_str(), service.endpoint.as_deref()), ("eu-west-1", Some("http://127.0.0.1:1")));
+        assert_eq!(
+            (service.region.as_str(), service.endpoint.as_deref()),
+            ("eu-west-1", Some("http://127.0.0.1:1"))
+        );
         let explicit = Settings {
             aws_region: Some(DEFAULT_REGION.into()),
             endpoint: Some("https://example.com".into()),
@@ -193,28 +218,43 @@ mod tests {
     #[test]
     fn sentinel_words_count_as_unset_and_half_a_pair_is_refused() {
         let keys = |access: &str, secret: &str| {
-            let settings =
-                Settings { access_key: Secret::new(access), secret_key: Secret::new(secret), ..Settings::default() };
+            let settings = Settings {
+                access_key: Secret::new(access),
+                secret_key: Secret::new(secret),
+                ..Settings::default()
+            };
             parse(&settings, &[]).map(|(service, _)| service.credentials)
         };
-        assert!(matches!(keys("access_key", "secret_key"), Ok(Credentials::DefaultChain)));
+        assert!(matches!(
+            keys("access_key", "secret_key"),
+            Ok(Credentials::DefaultChain)
+        ));
         assert!(matches!(keys("", ""), Ok(Credentials::DefaultChain)));
         assert!(matches!(keys("AKIA", "s"), Ok(Credentials::Static { .. })));
-        assert_eq!(keys("AKIA", "secret_key").unwrap_err().setting, "secret-key");
+        assert_eq!(
+            keys("AKIA", "secret_key").unwrap_err().setting,
+            "secret-key"
+        );
         assert_eq!(keys("", "s").unwrap_err().setting, "access-key");
     }
 
     #[test]
     fn an_empty_stream_name_is_refused() {
         for name in [None, Some(String::new())] {
-            let settings = Settings { stream_name: name, ..Settings::default() };
+            let settings = Settings {
+                stream_name: name,
+                ..Settings::default()
+            };
             assert_eq!(parse(&settings, &[]).unwrap_err().setting, "stream-name");
         }
     }
 
     #[test]
     fn debug_shows_no_secret() {
-        let settings = Settings { secret_key: Secret::new("hush"), ..Settings::default() };
+        let settings = Settings {
+            secret_key: Secret::new("hush"),
+            ..Settings::default()
+        };
         assert!(!format!("{settings:?}").contains("hush"));
     }
 }

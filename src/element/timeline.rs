@@ -22,7 +22,12 @@ pub(super) struct Timeline {
 impl Timeline {
     /// The timestamp of a running time, in ns. The first one after a start is tied to the wall clock: to `wall_now`, less
     /// the `age` of the frame if it is a live one. Never before what was given before the start.
-    pub(super) fn timestamp(&mut self, running_time: i64, wall_now: Timestamp, age: Option<Duration>) -> Timestamp {
+    pub(super) fn timestamp(
+        &mut self,
+        running_time: i64,
+        wall_now: Timestamp,
+        age: Option<Duration>,
+    ) -> Timestamp {
         let zero = *self.zero.get_or_insert_with(|| {
             let age = age.filter(|age| *age <= OLDEST_LIVE).unwrap_or_default();
             let first = wall_now.saturating_sub(age);
@@ -74,7 +79,13 @@ mod tests {
         let first = timeline.timestamp(400_000, NOW, None).as_millis_rounded();
         for running_time in [600_000, 33_366_667, 40 * MS, 66_733_333] {
             let rounded = (u64::try_from(running_time).unwrap() + 500_000) / 1_000_000;
-            assert_eq!(timeline.timestamp(running_time, NOW, None).as_millis_rounded() - first, rounded);
+            assert_eq!(
+                timeline
+                    .timestamp(running_time, NOW, None)
+                    .as_millis_rounded()
+                    - first,
+                rounded
+            );
         }
     }
 
@@ -82,8 +93,15 @@ mod tests {
     fn a_live_frame_keeps_the_time_it_was_taken() {
         let timestamp = |age| Timeline::default().timestamp(0, NOW, age);
         assert_eq!(timestamp(None).as_millis_rounded(), 1_700_000_000_001);
-        assert_eq!(timestamp(Some(Duration::from_millis(250))).as_millis_rounded(), 1_699_999_999_751);
-        assert_eq!(timestamp(Some(Duration::from_secs(3600))), timestamp(None), "not a live one");
+        assert_eq!(
+            timestamp(Some(Duration::from_millis(250))).as_millis_rounded(),
+            1_699_999_999_751
+        );
+        assert_eq!(
+            timestamp(Some(Duration::from_secs(3600))),
+            timestamp(None),
+            "not a live one"
+        );
     }
 
     #[test]
@@ -99,6 +117,9 @@ mod tests {
     fn odd_times_do_not_wrap() {
         let mut timeline = Timeline::default();
         timeline.timestamp(i64::MAX, Timestamp::ZERO, None);
-        assert_eq!(timeline.timestamp(i64::MIN, Timestamp::ZERO, None), Timestamp::ZERO);
+        assert_eq!(
+            timeline.timestamp(i64::MIN, Timestamp::ZERO, None),
+            Timestamp::ZERO
+        );
     }
 }
