@@ -1,1 +1,3 @@
 //! skeleton
+#[cfg(feature = "local")]
+pub mod local;
