@@ -36,6 +36,9 @@ pub mod net;
 pub mod secret;
 pub mod time;
 
+#[cfg(feature = "local")]
+pub mod local;
+
 
 #[cfg(feature = "plugin")]
 pub use plugin::plugin_register_static;

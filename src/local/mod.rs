@@ -1,0 +1,260 @@
+//! A local service that speaks the wire protocol of Kinesis Video Streams, strictly.
+//!
+//! For development, the demo and tests: control plane, `PutMedia` and `GetMedia` on one port, with signatures
+//! verified, media checked by the service's rules while they arrive, and everything kept as playable files.
+//!
+//! ```text
+//! server ─▶ sigv4 ─▶ control ─▶ account                          (control plane)
+//!              └───▶ session ─▶ ingest ─▶ ebml, tracks           (PutMedia)
+//!                       └────▶ archive, ack
+//!              └───▶ get_media ─▶ archive                        (GetMedia)
+//! ```
+//!
+//! Belongs here: the service's side of the protocol. Does not belong here: anything of the producer; this
+//! module shares no code with it, so that they can prove each other wrong.
+//!
+//! What is kept: `<dir>/<stream>/session-NNNN.mkv`, one file per `PutMedia` call, valid after every fragment, and
+//! `<dir>/<stream>/index.jsonl`, a line for each fragment. Streams themselves live in memory only.
+
+mod account;
+mod ack;
+mod archive;
+mod clock;
+mod control;
+mod ebml;
+mod get_media;
+mod ingest;
+mod mkv;
+mod options;
+mod record;
+mod refused;
+#[cfg(test)]
+mod sample;
+mod server;
+mod service;
+mod session;
+mod sigv4;
+mod tls;
+mod tracks;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::watch;
+
+pub use account::{StreamDescription, StreamStatus};
+pub use ack::ErrorId;
+pub use options::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Options};
+pub use record::{FragmentRecord, RequestRecord};
+
+use account::Account;
+use clock::Clock;
+use service::{Patience, Service};
+use sigv4::Keys;
+
+/// A running service. It has its own thread and stops when dropped.
+pub struct Local {
+    service: Arc<Service>,
+    ca_file: Option<PathBuf>,
+    temporary: Option<PathBuf>,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Local {
+    /// Starts a service; it takes connections when this returns.
+    ///
+    /// # Errors
+    /// If the directory cannot be made or the address cannot be listened on.
+    pub fn start(options: Options) -> anyhow::Result<Self> {
+        let temporary = match &options.dir {
+            None => Some(temporary_dir()),
+            Some(_) => None,
+        };
+        let dir = options
+            .dir
+            .clone()
+            .or_else(|| temporary.clone())
+            .unwrap_or_default();
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let (tls, ca_file) = if options.tls {
+            Some(tls::generate(&dir)?)
+        } else {
+            None
+        }
+        .unzip();
+
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let listener = std::net::TcpListener::bind(options.listen)
+            .with_context(|| format!("cannot listen on {}", options.listen))?;
+        listener.set_nonblocking(true)?;
+        let endpoint = endpoint(listener.local_addr()?, options.tls);
+        let service = Arc::new(service(options, endpoint, dir));
+        let (stop, stopped) = watch::channel(false);
+        let thread = {
+            let service = Arc::clone(&service);
+            std::thread::Builder::new()
+                .name("kvs-local".to_owned())
+                .spawn(move || {
+                    runtime.block_on(async {
+                        match tokio::net::TcpListener::from_std(listener) {
+                            Ok(listener) => server::serve(listener, tls, service, stopped).await,
+                            Err(e) => service.say(&format!("cannot listen: {e}")),
+                        }
+                    });
+                    // Sessions end here, at whatever they wait for; their files are valid at any such point.
+                })?
+        };
+        Ok(Self {
+            service,
+            ca_file,
+            temporary,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// The URI of the control plane, `http://127.0.0.1:43211`; the data endpoint is the same.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.service.endpoint
+    }
+
+    /// The CA's certificate in PEM, if the service speaks TLS.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
+    }
+
+    /// Where media are kept.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.service.dir
+    }
+
+    /// The fragments of a stream, oldest first; the last 20,000 of them.
+    #[must_use]
+    pub fn fragments(&self, stream: &str) -> Vec<FragmentRecord> {
+        self.service.look(|account| {
+            account
+                .get(stream)
+                .map(|stream| stream.fragments.iter().cloned().collect())
+                .unwrap_or_default()
+        })
+    }
+
+    /// The files of a stream's sessions, oldest first.
+    #[must_use]
+    pub fn session_files(&self, stream: &str) -> Vec<PathBuf> {
+        archive::session_files(self.dir(), stream)
+    }
+
+    /// The calls so far, oldest first; the last 10,000 of them.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.service.requests()
+    }
+
+    /// A stream as it is now.
+    #[must_use]
+    pub fn describe(&self, stream: &str) -> Option<StreamDescription> {
+        self.service
+            .look(|account| account.get(stream).map(|stream| stream.description.clone()))
+    }
+
+    /// Waits until `condition` holds, looking again at every change; false if `limit` passes before.
+    #[must_use]
+    pub fn wait_for(&self, limit: Duration, mut condition: impl FnMut(&Self) -> bool) -> bool {
+        let start = clock::start();
+        loop {
+            let seen = self.service.changes();
+            if condition(self) {
+                return true;
+            }
+            let Some(left) = clock::left(start, limit) else {
+                return false;
+            };
+            self.service.wait_for_change(seen, left);
+        }
+    }
+
+    /// Stops the service. Connections are closed; what has been acknowledged is in the files.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported by its thread.
+            let _ = thread.join();
+        }
+        if let Some(dir) = &self.temporary {
+            // What cannot be removed is left to the system's temporary directory.
+            let _ = std::fs::remove_dir_all(dir);
+        }
+    }
+}
+
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Local")
+            .field("endpoint", &self.endpoint())
+            .field("dir", &self.dir())
+            .finish_non_exhaustive()
+    }
+}
+
+fn service(options: Options, endpoint: String, dir: PathBuf) -> Service {
+    let keys = Keys {
+        access_key: options.access_key,
+        secret_key: options.secret_key,
+        session_token: options.session_token,
+        region: options.region,
+    };
+    let patience = Patience {
+        connection: options.max_connection,
+        idle: options.idle,
+        silence: options.silence,
+    };
+    let delay_ms = u64::try_from(options.activation_delay.as_millis()).unwrap_or(u64::MAX);
+    let clock = Clock::shifted_by(options.clock_offset_ms);
+    Service::new(
+        keys,
+        endpoint,
+        dir,
+        clock,
+        patience,
+        Account::new(delay_ms),
+        options.log,
+    )
+}
+
+/// How the service is reached: an address that stands for all of them is reached by loopback.
+fn endpoint(address: std::net::SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    let port = address.port();
+    match address.ip() {
+        ip if ip.is_unspecified() => format!("{scheme}://127.0.0.1:{port}"),
+        std::net::IpAddr::V4(ip) => format!("{scheme}://{ip}:{port}"),
+        std::net::IpAddr::V6(ip) => format!("{scheme}://[{ip}]:{port}"),
+    }
+}
+
+fn temporary_dir() -> PathBuf {
+    std::env::temp_dir().join(format!(
+        "kvs-local-{}-{:016x}",
+        std::process::id(),
+        fastrand::u64(..)
+    ))
+}

@@ -1,0 +1,77 @@
+//! How a local service is started.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The access key of [`Options::default`].
+pub const DEFAULT_ACCESS_KEY: &str = "AKIDLOCAL";
+/// The secret key of [`Options::default`].
+pub const DEFAULT_SECRET_KEY: &str = "local-secret";
+
+/// How a local service is started; see the fields.
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Whether to speak TLS, with a CA made at the start.
+    pub tls: bool,
+    /// Where to keep media; without it a temporary directory, removed when the service stops.
+    pub dir: Option<PathBuf>,
+    /// The only access key taken.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: String,
+    /// The session token that requests must carry; without it they must not carry any.
+    pub session_token: Option<String>,
+    /// The only region taken; without it any.
+    pub region: Option<String>,
+    /// How long a stream is CREATING, and DELETING.
+    pub activation_delay: Duration,
+    /// Longest life of a `PutMedia` connection.
+    pub max_connection: Duration,
+    /// Silence on a `PutMedia` connection after which IDLE is sent, again and again.
+    pub idle: Duration,
+    /// Silence on a `PutMedia` connection after which it is closed.
+    pub silence: Duration,
+    /// How far the service's clock is ahead of the machine's (behind, if negative).
+    pub clock_offset_ms: i64,
+    /// Where log lines go: one for each call and each session's end, never a secret.
+    pub log: Option<Box<dyn Fn(&str) + Send + Sync>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            tls: false,
+            dir: None,
+            access_key: DEFAULT_ACCESS_KEY.to_owned(),
+            secret_key: DEFAULT_SECRET_KEY.to_owned(),
+            session_token: None,
+            region: None,
+            activation_delay: Duration::from_millis(300),
+            max_connection: Duration::from_secs(45 * 60),
+            idle: Duration::from_secs(10),
+            silence: Duration::from_secs(30),
+            clock_offset_ms: 0,
+            log: None,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("listen", &self.listen)
+            .field("tls", &self.tls)
+            .field("dir", &self.dir)
+            .field("region", &self.region)
+            .field("activation_delay", &self.activation_delay)
+            .field("max_connection", &self.max_connection)
+            .field("idle", &self.idle)
+            .field("silence", &self.silence)
+            .field("clock_offset_ms", &self.clock_offset_ms)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! What all connections share: the account, the records, and the news that something changed.
+//!
+//! Does not belong here: HTTP (`server`), the protocol of a session (`session`).
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::account::Account;
+use super::clock::Clock;
+use super::record::RequestRecord;
+use super::sigv4::Keys;
+
+/// Calls that are remembered.
+const MAX_REQUESTS: usize = 10_000;
+
+/// Where log lines go.
+pub(crate) type Log = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Limits of a session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// Longest life of a `PutMedia` connection.
+    pub(crate) connection: Duration,
+    /// Silence after which IDLE is said.
+    pub(crate) idle: Duration,
+    /// Silence after which the connection is closed.
+    pub(crate) silence: Duration,
+}
+
+/// The service.
+pub(crate) struct Service {
+    pub(crate) keys: Keys,
+    pub(crate) endpoint: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) clock: Clock,
+    pub(crate) patience: Patience,
+    log: Option<Log>,
+    state: Mutex<State>,
+    changes: Mutex<u64>,
+    changed: Condvar,
+    news: watch::Sender<()>,
+}
+
+struct State {
+    account: Account,
+    requests: VecDeque<RequestRecord>,
+}
+
+impl Service {
+    pub(crate) fn new(
+        keys: Keys,
+        endpoint: String,
+        dir: PathBuf,
+        clock: Clock,
+        patience: Patience,
+        account: Account,
+        log: Option<Log>,
+    ) -> Self {
+        Self {
+            keys,
+            endpoint,
+            dir,
+            clock,
+            patience,
+            log,
+            state: Mutex::new(State {
+                account,
+                requests: VecDeque::new(),
+            }),
+            changes: Mutex::new(0),
+            changed: Condvar::new(),
+            news: watch::Sender::new(()),
+        }
+    }
+
+    /// Works on the account as it is now, and tells those who wait.
+    pub(crate) fn with_account<T>(&self, work: impl FnOnce(&mut Account, u64) -> T) -> T {
+        let now_ms = self.clock.now_ms();
+        let mut state = lock(&self.state);
+        state.account.settle(now_ms);
+        let result = work(&mut state.account, now_ms);
+        drop(state);
+        self.tell();
+        result
+    }
+
+    /// Looks at the account as it is now.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Account) -> T) -> T {
+        let mut state = lock(&self.state);
+        state.account.settle(self.clock.now_ms());
+        look(&state.account)
+    }
+
+    /// Remembers a call that was answered.
+    pub(crate) fn record(&self, request: RequestRecord) {
+        let mut line = format!("{} {}", request.status, request.api);
+        for part in [&request.stream, &request.error].into_iter().flatten() {
+            line.push(' ');
+            line.push_str(part);
+        }
+        self.say(&line);
+        let mut state = lock(&self.state);
+        if state.requests.len() == MAX_REQUESTS {
+            state.requests.pop_front();
+        }
+        state.requests.push_back(request);
+        drop(state);
+        self.tell();
+    }
+
+    /// The calls so far.
+    pub(crate) fn requests(&self) -> Vec<RequestRecord> {
+        lock(&self.state).requests.iter().cloned().collect()
+    }
+
+    /// Writes a line of the log.
+    pub(crate) fn say(&self, line: &str) {
+        if let Some(log) = &self.log {
+            log(line);
+        }
+    }
+
+    /// For a task that waits for changes.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    fn tell(&self) {
+        *lock(&self.changes) += 1;
+        self.changed.notify_all();
+        self.news.send_replace(());
+    }
+
+    /// How many changes there have been.
+    pub(crate) fn changes(&self) -> u64 {
+        *lock(&self.changes)
+    }
+
+    /// Waits on a plain thread for a change after the first `seen`, at most `limit`.
+    pub(crate) fn wait_for_change(&self, seen: u64, limit: Duration) {
+        // A stream that becomes ACTIVE changes by the clock alone.
+        let next = self.look(Account::next_change_ms);
+        let limit = next.map_or(limit, |at_ms| {
+            limit.min(Duration::from_millis(
+                at_ms.saturating_sub(self.clock.now_ms()) + 1,
+            ))
+        });
+        let changes = lock(&self.changes);
+        drop(
+            self.changed
+                .wait_timeout_while(changes, limit, |changes| *changes == seen),
+        );
+    }
+}
+
+/// A lock that survives a panic elsewhere: what it guards is consistent between statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
