@@ -34,7 +34,7 @@ pub(crate) struct DataEndpoint(Url);
 
 impl DataEndpoint {
     /// Checks the URI that the service named. `plain` allows `http`.
-    fn parse(text: &str, plain: bool) -> Result<Self, String> {
+    pub(super) fn parse(text: &str, plain: bool) -> Result<Self, String> {
         let url = parse_endpoint(text)?;
         if url.scheme() == "http" && !plain {
             return Err(format!(
@@ -60,7 +60,7 @@ impl DataEndpoint {
 }
 
 /// An `http` or `https` URI with a host, and with nothing but a path behind it.
-pub(super) fn parse_endpoint(text: &str) -> Result<Url, String> {
+fn parse_endpoint(text: &str) -> Result<Url, String> {
     // Not repeated: what is before the `@` may be a password.
     if text.contains('@') {
         return Err("must not have a user or password in it".into());
@@ -251,4 +251,320 @@ fn app_name(user_agent: &str) -> Option<AppName> {
         })
         .collect();
     AppName::new(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use test_case::test_case;
+    use tokio::{io::AsyncReadExt, task::JoinHandle};
+
+    use super::*;
+    use crate::{
+        definition::StreamName,
+        net::{Credentials, credentials, put_media::peer, sign::check},
+        secret::Secret,
+    };
+
+    fn service(endpoint: Option<String>) -> Service {
+        Service {
+            region: "us-west-2".into(),
+            endpoint,
+            credentials: Credentials::Static {
+                access_key: "AKID".into(),
+                secret_key: Secret::new("S3CR3T"),
+                session_token: None,
+            },
+            user_agent: "kvssink/0.1.0 (test)".into(),
+        }
+    }
+
+    fn definition() -> StreamDefinition {
+        let mut definition = StreamDefinition::new(StreamName::new("cam1").unwrap());
+        definition.tags = [("site".to_owned(), "north".to_owned())].into();
+        definition
+    }
+
+    fn control_of(
+        service: &Service,
+        definition: &StreamDefinition,
+    ) -> Result<ControlPlane, Invalid> {
+        let credentials = credentials::provider(&service.credentials, &service.region);
+        ControlPlane::new(service, definition, credentials)
+    }
+
+    fn control(endpoint: String) -> ControlPlane {
+        control_of(&service(Some(endpoint)), &definition()).unwrap()
+    }
+
+    /// A service that answers one request with this status, these headers and this body. Gives the head and the body of
+    /// the request.
+    async fn answering(
+        status: u16,
+        headers: &str,
+        body: impl ToString,
+    ) -> (ControlPlane, JoinHandle<(String, Value)>) {
+        let (listener, address) = peer::listen().await;
+        let body = body.to_string();
+        let answer = format!(
+            "HTTP/1.1 {status} -\r\n{headers}content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let asked = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let head = peer::head(&mut socket).await;
+            let length = check::header(&head, "content-length").unwrap();
+            let mut body = vec![0; length.parse().unwrap()];
+            socket.read_exact(&mut body).await.unwrap();
+            peer::say(&mut socket, answer).await;
+            (head, serde_json::from_slice(&body).unwrap())
+        });
+        (control(format!("http://{address}")), asked)
+    }
+
+    #[test_case("CREATING", StreamStatus::Creating)]
+    #[test_case("ACTIVE", StreamStatus::Active)]
+    #[test_case("UPDATING", StreamStatus::Active)]
+    #[test_case("DELETING", StreamStatus::Deleting)]
+    #[test_case("HIBERNATING", StreamStatus::Active; "one of the future")]
+    #[tokio::test]
+    async fn describe_gives_status_and_retention(status: &str, expected: StreamStatus) {
+        let answer = json!({"StreamInfo": {"Status": status, "DataRetentionInHours": 2}});
+        let (control, asked) = answering(200, "", answer).await;
+        assert_eq!(
+            control.describe().await,
+            Ok(Described {
+                status: expected,
+                retention: Duration::from_secs(7200),
+            })
+        );
+        let (head, body) = asked.await.unwrap();
+        assert!(
+            head.starts_with("POST /describeStream HTTP/1.1\r\n"),
+            "{head}"
+        );
+        assert!(
+            head.contains("/us-west-2/kinesisvideo/aws4_request"),
+            "{head}"
+        );
+        assert!(head.contains("app/kvssink-0.1.0--test-"), "{head}");
+        assert_eq!(body, json!({"StreamName": "cam1"}));
+    }
+
+    #[tokio::test]
+    async fn create_sends_media_types_and_hours() {
+        let (control, asked) = answering(200, "", json!({"StreamARN": "arn"})).await;
+        assert_eq!(control.create("video/h264,audio/aac").await, Ok(()));
+        let (head, body) = asked.await.unwrap();
+        assert!(head.starts_with("POST /createStream "), "{head}");
+        assert_eq!(
+            body,
+            json!({"StreamName": "cam1", "MediaType": "video/h264,audio/aac", "DataRetentionInHours": 2})
+        );
+    }
+
+    #[tokio::test]
+    async fn tag_sends_the_tags() {
+        let (control, asked) = answering(200, "", json!({})).await;
+        assert_eq!(control.tag().await, Ok(()));
+        let (head, body) = asked.await.unwrap();
+        assert!(head.starts_with("POST /tagStream "), "{head}");
+        assert_eq!(
+            body,
+            json!({"StreamName": "cam1", "Tags": {"site": "north"}})
+        );
+    }
+
+    #[tokio::test]
+    async fn the_data_endpoint_is_asked_for_put_media() {
+        let answer = json!({"DataEndpoint": "http://127.0.0.1:8443/base/"});
+        let (control, asked) = answering(200, "", answer).await;
+        let endpoint = control.data_endpoint().await.unwrap();
+        assert_eq!(
+            endpoint.url("putMedia"),
+            "http://127.0.0.1:8443/base/putMedia"
+        );
+        assert_eq!(endpoint.host(), "127.0.0.1:8443");
+        let (head, body) = asked.await.unwrap();
+        assert!(head.starts_with("POST /getDataEndpoint "), "{head}");
+        assert_eq!(body, json!({"StreamName": "cam1", "APIName": "PUT_MEDIA"}));
+    }
+
+    #[test_case(
+        "https://s-1.kinesisvideo.us-west-2.amazonaws.com",
+        "s-1.kinesisvideo.us-west-2.amazonaws.com"
+    )]
+    #[test_case("https://host:443", "host"; "the default port")]
+    #[test_case("http://host:80/", "host"; "that of http")]
+    #[test_case("https://host:80", "host:80"; "the port of the other")]
+    #[test_case("https://[::1]:8443", "[::1]:8443"; "an address")]
+    fn the_host_has_its_port_if_that_is_not_the_default_one(endpoint: &str, host: &str) {
+        let endpoint = DataEndpoint::parse(endpoint, true).unwrap();
+        assert_eq!(endpoint.host(), host);
+    }
+
+    #[test]
+    fn a_data_endpoint_is_http_only_if_the_control_plane_is() {
+        assert!(DataEndpoint::parse("https://host", false).is_ok());
+        assert!(DataEndpoint::parse("http://host", true).is_ok());
+        let reason = DataEndpoint::parse("http://host", false).unwrap_err();
+        assert!(reason.contains("use https"), "{reason}");
+        let plain = |endpoint: &str| control(endpoint.into()).plain;
+        assert!(plain("http://127.0.0.1:1"));
+        assert!(!plain("https://127.0.0.1:1"));
+        assert!(!control_of(&service(None), &definition()).unwrap().plain);
+    }
+
+    #[tokio::test]
+    async fn a_data_endpoint_that_is_no_uri_is_a_wrong_request() {
+        let (control, _asked) = answering(200, "", json!({"DataEndpoint": "ftp://host"})).await;
+        let failure = control.data_endpoint().await.unwrap_err();
+        assert_eq!(
+            (failure.call, failure.cause),
+            (Call::Resolve, Cause::Request)
+        );
+    }
+
+    #[test_case("127.0.0.1:8080"; "without a scheme")]
+    #[test_case("ftp://host"; "another scheme")]
+    #[test_case("https://"; "without a host")]
+    #[test_case("https://host/?a=b"; "with a query")]
+    #[test_case("https://user:s3cr3t@host"; "with a password")]
+    #[test_case("https://user:s3cr3t@host:99999"; "with a password and a wrong port")]
+    #[test_case(""; "empty")]
+    fn a_wrong_endpoint_is_refused_before_it_is_asked(endpoint: &str) {
+        let invalid = control_of(&service(Some(endpoint.into())), &definition()).unwrap_err();
+        assert_eq!(invalid.setting, "endpoint");
+        assert!(!invalid.reason.contains("s3cr3t"), "{invalid}");
+    }
+
+    #[test_case(""; "empty")]
+    #[test_case("us west"; "with a space")]
+    #[test_case("evil.example/"; "another host")]
+    fn a_wrong_region_is_refused(region: &str) {
+        let service = Service {
+            region: region.into(),
+            ..service(None)
+        };
+        let invalid = control_of(&service, &definition()).unwrap_err();
+        assert_eq!(invalid.setting, "aws-region");
+    }
+
+    #[tokio::test]
+    async fn an_exception_is_an_answer() {
+        let headers =
+            "x-amzn-RequestId: r-1\r\nx-amzn-ErrorType: ResourceNotFoundException:http://a/\r\n";
+        let (control, _asked) = answering(404, headers, json!({"Message": "no stream"})).await;
+        assert_eq!(
+            control.describe().await,
+            Err(Failure {
+                call: Call::Describe,
+                cause: Cause::Answer {
+                    status: 404,
+                    code: "ResourceNotFoundException".into(),
+                    request_id: Some("r-1".into()),
+                },
+                message: "no stream".into(),
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn an_exception_that_the_sdk_does_not_know_is_an_answer_too() {
+        let answer = json!({"__type": "ThrottlingException", "message": "slow down"});
+        let (control, asked) = answering(429, "", answer).await;
+        let failure = control.tag().await.unwrap_err();
+        assert_eq!(failure.message, "slow down");
+        assert_eq!(
+            failure.cause,
+            Cause::Answer {
+                status: 429,
+                code: "ThrottlingException".into(),
+                request_id: None,
+            }
+        );
+        // Once: the session decides about another attempt.
+        asked.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_page_of_a_proxy_is_an_answer_without_a_name() {
+        let (control, _asked) = answering(503, "", "<html>").await;
+        let failure = control.create("video/h264").await.unwrap_err();
+        assert_eq!(failure.message, "Service Unavailable");
+        assert_eq!(
+            failure.cause,
+            Cause::Answer {
+                status: 503,
+                code: String::new(),
+                request_id: None,
+            }
+        );
+    }
+
+    #[test_case("<html>"; "a page")]
+    #[test_case("{}"; "an empty object")]
+    #[test_case(""; "nothing")]
+    #[tokio::test]
+    async fn a_success_without_sense_is_no_answer(body: &str) {
+        let (control, _asked) = answering(200, "", body).await;
+        assert_eq!(
+            control.describe().await.unwrap_err().cause,
+            Cause::Transport
+        );
+        let (control, _asked) = answering(200, "", body).await;
+        assert_eq!(
+            control.data_endpoint().await.unwrap_err().cause,
+            Cause::Transport
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_is_told_with_its_cause() {
+        let (listener, address) = peer::listen().await;
+        drop(listener);
+        let failure = control(format!("http://{address}"))
+            .describe()
+            .await
+            .unwrap_err();
+        assert_eq!(failure.cause, Cause::Transport);
+        assert!(failure.message.contains(&address), "{failure}");
+        assert!(failure.message.contains("Connection refused"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_does_not_answer_is_not_waited_for() {
+        let (_listener, address) = peer::listen().await;
+        let mut definition = definition();
+        definition.completion_timeout = Duration::from_millis(1);
+        let control = control_of(&service(Some(format!("http://{address}"))), &definition).unwrap();
+        let failure = control.describe().await.unwrap_err();
+        assert_eq!(failure.cause, Cause::Transport);
+        assert!(
+            failure.message.contains("timed out") || failure.message.contains("timeout"),
+            "{failure}"
+        );
+    }
+
+    #[tokio::test]
+    async fn without_credentials_nothing_is_asked() {
+        let service = service(Some("http://127.0.0.1:1".into()));
+        let nobody = SharedCredentialsProvider::new(
+            aws_credential_types::credential_fn::provide_credentials_fn(|| async {
+                Err(CredentialsError::not_loaded("none here"))
+            }),
+        );
+        let control = ControlPlane::new(&service, &definition(), nobody).unwrap();
+        let failure = control.describe().await.unwrap_err();
+        assert_eq!(failure.cause, Cause::Credentials);
+        assert!(failure.message.contains("none here"), "{failure}");
+    }
+
+    #[test]
+    fn the_application_name_has_no_other_characters() {
+        let name = |user_agent: &str| app_name(user_agent).map(|name| name.to_string());
+        assert_eq!(name("kvssink/0.1 ü"), Some("kvssink-0.1--".into()));
+        assert_eq!(name(&"x".repeat(60)).map(|name| name.len()), Some(50));
+        assert_eq!(name(""), None);
+    }
 }

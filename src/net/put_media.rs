@@ -268,3 +268,461 @@ impl Stream for MediaBody {
         Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())))
     }
 }
+
+/// A peer that says what a test tells it to, byte by byte.
+#[cfg(test)]
+pub(super) mod peer {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    pub(crate) async fn listen() -> (TcpListener, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address.to_string())
+    }
+
+    /// The head of a request, with the empty line after it.
+    pub(crate) async fn head(socket: &mut TcpStream) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.read_u8().await.unwrap());
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    pub(crate) async fn expect(socket: &mut TcpStream, bytes: &[u8]) {
+        let mut read = vec![0; bytes.len()];
+        socket.read_exact(&mut read).await.unwrap();
+        assert_eq!(
+            read.escape_ascii().to_string(),
+            bytes.escape_ascii().to_string()
+        );
+    }
+
+    pub(crate) async fn say(socket: &mut TcpStream, bytes: impl AsRef<[u8]>) {
+        socket.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// All that still comes; a reset is an end too.
+    pub(crate) async fn rest(socket: &mut TcpStream) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let _ = socket.read_to_end(&mut rest).await;
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::provider::{self, error::CredentialsError, future};
+    use test_case::test_case;
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::{
+        definition::StreamName,
+        net::{Credentials, credentials, sign::check},
+        secret::Secret,
+        session::Cause,
+    };
+
+    const OK: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+    fn service() -> Service {
+        Service {
+            region: "us-west-2".into(),
+            endpoint: Some("http://127.0.0.1".into()),
+            credentials: Credentials::Static {
+                access_key: "AKID".into(),
+                secret_key: Secret::new("S3CR3T"),
+                session_token: Some(Secret::new("T0K3N")),
+            },
+            user_agent: "kvssink/0.1.0 (test)".into(),
+        }
+    }
+
+    fn definition() -> StreamDefinition {
+        StreamDefinition::new(StreamName::new("cam1").unwrap())
+    }
+
+    fn put_media() -> PutMedia {
+        let service = service();
+        let credentials = credentials::provider(&service.credentials, &service.region);
+        PutMedia::new(&service, &definition(), credentials).unwrap()
+    }
+
+    fn endpoint(uri: &str) -> DataEndpoint {
+        DataEndpoint::parse(uri, true).unwrap()
+    }
+
+    /// Opens PutMedia at a peer that answers `answer` to the head.
+    async fn open(
+        body: mpsc::Receiver<Bytes>,
+        answer: &str,
+    ) -> (Result<Response, Failure>, TcpStream, String) {
+        let (listener, address) = peer::listen().await;
+        let put_media = put_media();
+        let endpoint = endpoint(&format!("http://{address}"));
+        let (response, (socket, head)) = tokio::join!(
+            put_media.open(&endpoint, Timestamp::from_millis(5), body),
+            async {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let head = peer::head(&mut socket).await;
+                peer::say(&mut socket, answer).await;
+                (socket, head)
+            }
+        );
+        (response, socket, head)
+    }
+
+    async fn refused(answer: &str) -> Failure {
+        // Kept: the body has not ended.
+        let (_sender, body) = mpsc::channel(1);
+        open(body, answer).await.0.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn the_response_flows_while_the_body_does() {
+        let (sender, body) = mpsc::channel(1);
+        let (response, mut socket, _) = open(body, OK).await;
+        let mut response = response.unwrap();
+
+        sender.send(Bytes::from_static(b"abc")).await.unwrap();
+        peer::expect(&mut socket, b"3\r\nabc\r\n").await;
+        peer::say(&mut socket, "4\r\nack1\r\n").await;
+        assert_eq!(response.chunk().await.unwrap().unwrap(), "ack1");
+
+        sender.send(Bytes::from_static(b"de")).await.unwrap();
+        peer::expect(&mut socket, b"2\r\nde\r\n").await;
+        drop(sender);
+        peer::expect(&mut socket, b"0\r\n\r\n").await;
+        peer::say(&mut socket, "4\r\nack2\r\n0\r\n\r\n").await;
+        assert_eq!(response.chunk().await.unwrap().unwrap(), "ack2");
+        assert_eq!(response.chunk().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn the_body_begins_before_the_answer() {
+        let (listener, address) = peer::listen().await;
+        let (sender, body) = mpsc::channel(1);
+        sender.send(Bytes::from_static(b"header")).await.unwrap();
+        let put_media = put_media();
+        let endpoint = endpoint(&format!("http://{address}"));
+        let (response, _socket) =
+            tokio::join!(put_media.open(&endpoint, Timestamp::ZERO, body), async {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                peer::head(&mut socket).await;
+                peer::expect(&mut socket, b"6\r\nheader\r\n").await;
+                peer::say(&mut socket, OK).await;
+                socket
+            });
+        assert!(response.is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_head_is_that_of_put_media_and_signed_as_it_is_sent() {
+        let (_sender, body) = mpsc::channel(1);
+        let (_, socket, head) = open(body, OK).await;
+        let mut lines: Vec<_> = head
+            .lines()
+            .filter(|line| !line.starts_with("x-amz-date:") && !line.starts_with("authorization:"))
+            .collect();
+        lines[1..].sort_unstable();
+        let host = format!("host: {}", socket.local_addr().unwrap());
+        assert_eq!(
+            lines,
+            [
+                "POST /putMedia HTTP/1.1",
+                "",
+                "accept: */*",
+                &host,
+                "transfer-encoding: chunked",
+                "user-agent: kvssink/0.1.0 (test)",
+                "x-amz-security-token: T0K3N",
+                "x-amzn-fragment-acknowledgment-required: 1",
+                "x-amzn-fragment-timecode-type: ABSOLUTE",
+                "x-amzn-producer-start-timestamp: 0.005",
+                "x-amzn-stream-name: cam1",
+            ]
+        );
+        assert_eq!(check::signature(&head), check::expected(&head, "S3CR3T"));
+    }
+
+    #[test]
+    fn the_head_follows_the_definition() {
+        let mut definition = definition();
+        definition.timecode_type = TimecodeType::Relative;
+        definition.fragment_acks = false;
+        let headers = headers(&service(), &definition).unwrap();
+        assert_eq!(headers[TIMECODE_TYPE], "RELATIVE");
+        assert_eq!(headers[ACKS_REQUIRED], "0");
+    }
+
+    #[test_case(""; "empty")]
+    #[test_case(" "; "blank")]
+    #[test_case("kvs\nsink"; "two lines")]
+    #[test_case("kvssink ü"; "not ascii")]
+    fn a_user_agent_that_cannot_be_a_header_is_refused(user_agent: &str) {
+        let service = Service {
+            user_agent: user_agent.into(),
+            ..service()
+        };
+        let invalid = headers(&service, &definition()).unwrap_err();
+        assert_eq!(invalid.setting, "user-agent");
+    }
+
+    #[tokio::test]
+    async fn dropping_the_response_aborts_the_body() {
+        let (sender, body) = mpsc::channel(1);
+        let (response, mut socket, _) = open(body, OK).await;
+        drop(response);
+        drop(sender.clone());
+        sender.closed().await;
+        assert_eq!(peer::rest(&mut socket).await, b"");
+    }
+
+    /// The driver may drop both at once: that is no end of the body.
+    #[tokio::test]
+    async fn an_abort_has_no_terminating_chunk() {
+        let (sender, body) = mpsc::channel(1);
+        let (response, mut socket, _) = open(body, OK).await;
+        drop((response, sender));
+        assert_eq!(peer::rest(&mut socket).await, b"");
+    }
+
+    #[tokio::test]
+    async fn an_abort_does_not_wait_for_a_peer_that_does_not_read() {
+        let (sender, body) = mpsc::channel(1);
+        let (response, mut socket, _) = open(body, OK).await;
+        let more_than_sockets_hold = Bytes::from(vec![b'x'; 64 << 20]);
+        sender.send(more_than_sockets_hold.clone()).await.unwrap();
+        // Taken, and stuck.
+        drop(sender.reserve().await.unwrap());
+        drop(response);
+        sender.closed().await;
+        assert!(peer::rest(&mut socket).await.len() < more_than_sockets_hold.len());
+    }
+
+    #[tokio::test]
+    async fn dropping_the_attempt_aborts_it() {
+        let (listener, address) = peer::listen().await;
+        let (sender, body) = mpsc::channel(1);
+        let put_media = put_media();
+        let endpoint = endpoint(&format!("http://{address}"));
+        let mut socket = tokio::select! {
+            _ = put_media.open(&endpoint, Timestamp::ZERO, body) => panic!("nobody answered"),
+            socket = async {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                peer::head(&mut socket).await;
+                socket
+            } => socket,
+        };
+        sender.closed().await;
+        drop(sender);
+        assert_eq!(peer::rest(&mut socket).await, b"");
+    }
+
+    #[tokio::test]
+    async fn the_error_header_names_the_exception() {
+        let failure = refused(
+            "HTTP/1.1 404 Not Found\r\nx-amzn-ErrorType: ResourceNotFoundException:http://internal.amazon.com/\r\n\
+             x-amzn-RequestId: r-1\r\ncontent-length: 24\r\n\r\n{\"message\":\"no stream x\"}",
+        )
+        .await;
+        assert_eq!(
+            failure,
+            Failure {
+                call: Call::PutMedia,
+                cause: Cause::Answer {
+                    status: 404,
+                    code: "ResourceNotFoundException".into(),
+                    request_id: Some("r-1".into()),
+                },
+                message: "no stream x".into(),
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn the_error_body_names_it_else() {
+        let body =
+            r#"{"__type":"com.amazonaws#ClientLimitExceededException","Message":"slow down"}"#;
+        let failure = refused(&format!(
+            "HTTP/1.1 400 Bad Request\r\nx-amz-request-id: r-2\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+        .await;
+        assert_eq!(failure.message, "slow down");
+        assert_eq!(
+            failure.cause,
+            Cause::Answer {
+                status: 400,
+                code: "ClientLimitExceededException".into(),
+                request_id: Some("r-2".into()),
+            }
+        );
+    }
+
+    #[test_case("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 6\r\n\r\n<html>", 503; "html")]
+    #[test_case("HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", 307; "a redirect")]
+    #[test_case("HTTP/1.1 204 No Content\r\n\r\n", 204; "a success that is not 200")]
+    #[tokio::test]
+    async fn what_is_not_200_is_a_refusal(answer: &str, expected: u16) {
+        let Cause::Answer { status, code, .. } = refused(answer).await.cause else {
+            panic!("no answer");
+        };
+        assert_eq!((status, code.as_str()), (expected, ""));
+    }
+
+    #[tokio::test]
+    async fn an_error_body_is_read_up_to_a_limit() {
+        let endless = "x".repeat(MAX_ERROR_BODY + 1);
+        let answer = "HTTP/1.1 403 Forbidden\r\ncontent-length: 1000000\r\n\r\n";
+        let failure = refused(&format!("{answer}{endless}")).await;
+        assert_eq!(failure.message, "Forbidden");
+    }
+
+    #[tokio::test]
+    async fn an_error_body_that_stalls_is_not_waited_for() {
+        let (listener, address) = peer::listen().await;
+        let (_sender, body) = mpsc::channel(1);
+        let put_media = PutMedia {
+            patience: Duration::from_millis(1),
+            ..put_media()
+        };
+        let endpoint = endpoint(&format!("http://{address}"));
+        let (response, _socket) =
+            tokio::join!(put_media.open(&endpoint, Timestamp::ZERO, body), async {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                peer::head(&mut socket).await;
+                peer::say(
+                    &mut socket,
+                    "HTTP/1.1 400 Bad Request\r\ncontent-length: 9\r\n\r\n{",
+                )
+                .await;
+                socket
+            });
+        assert_eq!(response.unwrap_err().message, "Bad Request");
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_is_told_with_its_cause() {
+        let (listener, address) = peer::listen().await;
+        drop(listener);
+        let (_sender, body) = mpsc::channel(1);
+        let put_media = put_media();
+        let endpoint = endpoint(&format!("http://{address}"));
+        let failure = put_media.open(&endpoint, Timestamp::ZERO, body).await;
+        let failure = failure.unwrap_err();
+        assert_eq!(failure.cause, Cause::Transport);
+        assert!(failure.message.contains(&address), "{failure}");
+        assert!(failure.message.contains("Connection refused"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_peer_without_tls_is_told() {
+        let (listener, address) = peer::listen().await;
+        let (_sender, body) = mpsc::channel(1);
+        let put_media = put_media();
+        let endpoint = endpoint(&format!("https://{address}"));
+        let (response, ()) =
+            tokio::join!(put_media.open(&endpoint, Timestamp::ZERO, body), async {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                peer::say(&mut socket, "HTTP/1.1 400 Bad Request\r\n\r\n").await;
+                peer::rest(&mut socket).await;
+            });
+        let failure = response.unwrap_err();
+        assert_eq!(failure.cause, Cause::Transport);
+        assert!(failure.message.contains("InvalidContentType"), "{failure}");
+    }
+
+    /// The certificates of tests are made by the `local` feature's dependencies.
+    #[cfg(feature = "local")]
+    #[tokio::test]
+    async fn a_certificate_of_an_unknown_issuer_is_told() {
+        let rcgen::CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let tls = rustls::ServerConfig::builder_with_provider(provider.into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls));
+        let (listener, address) = peer::listen().await;
+        let (_sender, body) = mpsc::channel(1);
+        let put_media = put_media();
+        let endpoint = endpoint(&format!("https://{address}"));
+        let (response, accepted) =
+            tokio::join!(put_media.open(&endpoint, Timestamp::ZERO, body), async {
+                let (socket, _) = listener.accept().await.unwrap();
+                acceptor.accept(socket).await
+            });
+        assert!(accepted.is_err());
+        let failure = response.unwrap_err();
+        assert_eq!(failure.cause, Cause::Transport);
+        assert!(failure.message.contains("UnknownIssuer"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_response_that_breaks_off_is_no_clean_end() {
+        let (_sender, body) = mpsc::channel(1);
+        let (response, mut socket, _) = open(body, OK).await;
+        peer::say(&mut socket, "9\r\nhalf").await;
+        drop(socket);
+        let mut response = response.unwrap();
+        assert_eq!(response.chunk().await.unwrap().unwrap(), "half");
+        let failure = response.chunk().await.unwrap_err();
+        assert_eq!(
+            (failure.call, failure.cause),
+            (Call::PutMedia, Cause::Transport)
+        );
+    }
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl ProvideCredentials for Nobody {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            let nobody: provider::Result = Err(CredentialsError::not_loaded("none here"));
+            future::ProvideCredentials::ready(nobody)
+        }
+    }
+
+    #[tokio::test]
+    async fn without_credentials_nothing_is_sent() {
+        let put_media = PutMedia {
+            credentials: SharedCredentialsProvider::new(Nobody),
+            ..put_media()
+        };
+        let (_sender, body) = mpsc::channel(1);
+        let nowhere = endpoint("http://127.0.0.1:1");
+        let failure = put_media.open(&nowhere, Timestamp::ZERO, body).await;
+        let failure = failure.unwrap_err();
+        assert_eq!(failure.cause, Cause::Credentials);
+        assert!(failure.message.contains("none here"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn nothing_that_is_shown_has_a_secret() {
+        let put_media = put_media();
+        let keys = put_media.credentials.provide_credentials().await.unwrap();
+        let headers = put_media.signed(
+            "http://a/putMedia",
+            "a",
+            Timestamp::ZERO,
+            &keys,
+            SystemTime::UNIX_EPOCH,
+        );
+        let shown = format!("{put_media:?} {:?}", headers.unwrap());
+        for secret in ["S3CR3T", "T0K3N", "Signature="] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+}
