@@ -22,6 +22,11 @@ impl Clock {
     }
 }
 
+/// Wall-clock time as the AWS crates want it.
+pub(crate) fn system_now() -> SystemTime {
+    SystemTime::now()
+}
+
 /// Wall-clock time; zero when the clock is set before 1970.
 pub fn wall_now() -> Timestamp {
     let since_epoch = SystemTime::now()

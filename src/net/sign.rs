@@ -4,6 +4,7 @@
 //! `x-amz-security-token`. The body is not signed: its hash is that of the empty one (kvs-facts §3, §3b).
 //! Belongs here: what is signed and how. Does not belong here: the control plane (its SDK signs itself).
 
+pub(crate) use super::clock::system_now as wall_now;
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
@@ -55,10 +56,6 @@ pub(crate) fn sign(
     Ok(())
 }
 
-/// The wall clock, for signatures and the end of credentials. The only place of the clients that reads it.
-pub(crate) fn wall_now() -> SystemTime {
-    SystemTime::now()
-}
 
 /// The other side of a signature, by no code of AWS: as "Create a signed AWS API request" tells it.
 #[cfg(test)]
