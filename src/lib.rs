@@ -39,7 +39,6 @@ pub mod time;
 #[cfg(feature = "local")]
 pub mod local;
 
-
 #[cfg(feature = "plugin")]
 pub use plugin::plugin_register_static;
 

@@ -56,7 +56,6 @@ pub(crate) fn sign(
     Ok(())
 }
 
-
 /// The other side of a signature, by no code of AWS: as "Create a signed AWS API request" tells it.
 #[cfg(test)]
 pub(super) mod check {

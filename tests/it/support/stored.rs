@@ -1,0 +1,64 @@
+//! What the local service stored, read by code that is not ours.
+
+use std::{fs::File, io::BufReader, path::Path, process::Command};
+
+use matroska_demuxer::{Frame, MatroskaFile};
+
+use super::media::{AccessUnit, sha256};
+
+/// The frames of a stored session, in order.
+pub(crate) fn frames(file: &Path) -> Vec<AccessUnit> {
+    let mut demuxer = MatroskaFile::open(BufReader::new(File::open(file).unwrap())).unwrap();
+    let mut frame = Frame::default();
+    let mut frames = Vec::new();
+    while demuxer.next_frame(&mut frame).unwrap() {
+        frames.push(AccessUnit {
+            sha256: sha256(&frame.data),
+            pts_ms: frame.timestamp,
+            key: frame.is_keyframe.unwrap_or_default(),
+        });
+    }
+    frames
+}
+
+/// ffprobe and mkvinfo read the file without a word of warning, and ffmpeg decodes it without one.
+pub(crate) fn assert_readable(file: &Path) {
+    let file = file.to_str().unwrap();
+    let run = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program)
+            .args(arguments)
+            .output()
+            .unwrap_or_else(|error| panic!("{program}: {error}"));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "{program}: {}",
+            text(&output.stderr)
+        );
+        (text(&output.stdout), text(&output.stderr))
+    };
+    assert_eq!(
+        run("ffprobe", &["-v", "warning", file]),
+        (String::new(), String::new())
+    );
+    assert_eq!(
+        run("ffmpeg", &["-v", "error", "-i", file, "-f", "null", "-"]),
+        (String::new(), String::new())
+    );
+    let (out, err) = run("mkvinfo", &["-v", "-v", file]);
+    let complaint = out.lines().find(|line| {
+        ["warning", "error", "invalid"]
+            .iter()
+            .any(|word| line.to_lowercase().contains(word))
+    });
+    assert_eq!((complaint, err.as_str()), (None, ""), "{file}");
+}
+
+/// The frames with times that count from the first one's.
+pub(crate) fn from_first(mut frames: Vec<AccessUnit>) -> Vec<AccessUnit> {
+    let first = frames.first().map_or(0, |frame| frame.pts_ms);
+    for frame in &mut frames {
+        frame.pts_ms = frame.pts_ms.wrapping_sub(first);
+    }
+    frames
+}
