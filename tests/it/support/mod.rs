@@ -2,7 +2,10 @@
 
 #![allow(dead_code, reason = "not every test needs everything")]
 
+pub(crate) mod bus;
+pub(crate) mod feed;
 pub(crate) mod media;
+pub(crate) mod port;
 pub(crate) mod stored;
 
 use std::{sync::Once, time::Duration};
