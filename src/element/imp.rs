@@ -297,6 +297,7 @@ impl KvsSink {
             return true;
         };
         let pad = self.obj().sink_pad().clone();
+        gst::debug!(CAT, imp = self, "waiting for the last acks");
         // A pause interrupts, too, but need not end the wait: no lock of BaseSink is held here.
         match stream.drain(|| !pad.pad_flags().contains(gst::PadFlags::FLUSHING)) {
             Ok(()) => {
