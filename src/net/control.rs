@@ -219,15 +219,14 @@ impl ControlPlane {
     {
         let status = error.raw_response().map(|raw| raw.status().as_u16());
         match (error, status) {
-            (SdkError::ServiceError(_), Some(status)) | (_, Some(status @ 300..)) => {
-                failure::refusal(
-                    call,
-                    status,
-                    error.code().unwrap_or_default(),
-                    error.request_id(),
-                    error.message(),
-                )
-            }
+            // A success that makes no sense is none of the service's: see `senseless`.
+            (_, Some(status @ 300..)) => failure::refusal(
+                call,
+                status,
+                error.code().unwrap_or_default(),
+                error.request_id(),
+                error.message(),
+            ),
             _ if failure::find::<CredentialsError>(error).is_some() => {
                 failure::credentials(call, error)
             }
