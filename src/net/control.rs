@@ -217,6 +217,9 @@ impl ControlPlane {
     where
         E: Error + ProvideErrorMetadata + 'static,
     {
+        if let Some(error) = failure::find::<CredentialsError>(error) {
+            return failure::credentials(call, error);
+        }
         let status = error.raw_response().map(|raw| raw.status().as_u16());
         match (error, status) {
             // A success that makes no sense is none of the service's: see `senseless`.
@@ -227,9 +230,6 @@ impl ControlPlane {
                 error.request_id(),
                 error.message(),
             ),
-            _ if failure::find::<CredentialsError>(error).is_some() => {
-                failure::credentials(call, error)
-            }
             (SdkError::ConstructionFailure(_), _) => failure::request(call, failure::chain(error)),
             _ => failure::transport(call, &self.place, error),
         }

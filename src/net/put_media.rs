@@ -108,7 +108,7 @@ impl PutMedia {
             if error.is_builder() {
                 failure::request(Call::PutMedia, failure::chain(&error))
             } else {
-                failure::transport(Call::PutMedia, &url, &error)
+                failure::transport(Call::PutMedia, &url, &error.without_url())
             }
         })?;
         let response = Response {
@@ -208,7 +208,7 @@ impl Response {
         self.head
             .chunk()
             .await
-            .map_err(|error| failure::transport(Call::PutMedia, &self.url, &error))
+            .map_err(|error| failure::transport(Call::PutMedia, &self.url, &error.without_url()))
     }
 
     /// A refusal, with as much of its body as comes in time.
@@ -688,6 +688,7 @@ mod tests {
         let failure = response.unwrap_err();
         assert_eq!(failure.cause, Cause::Transport);
         assert!(failure.message.contains("UnknownIssuer"), "{failure}");
+        assert!(failure.message.contains("SSL_CERT_FILE"), "{failure}");
     }
 
     #[tokio::test]
