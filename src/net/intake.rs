@@ -144,6 +144,7 @@ impl Intake {
                 _ => {}
             }
             if !go_on() {
+                state.session.resume();
                 return Err(DrainError::Interrupted);
             }
             state = self.wait(state);

@@ -25,12 +25,7 @@ use http::{
 use reqwest::{Body, Client, redirect};
 use tokio::sync::mpsc;
 
-use super::{
-    Service,
-    control::DataEndpoint,
-    failure,
-    sign::{self, wall_now},
-};
+use super::{Service, clock::system_now, control::DataEndpoint, failure, sign};
 use crate::{
     definition::{Invalid, StreamDefinition, TimecodeType},
     session::{Call, Failure},
@@ -95,7 +90,7 @@ impl PutMedia {
             .map_err(|error| failure::credentials(Call::PutMedia, &error))?;
         let url = endpoint.url("putMedia");
         let headers = self
-            .signed(&url, &endpoint.host(), start, &keys, wall_now())
+            .signed(&url, &endpoint.host(), start, &keys, system_now())
             .map_err(|error| failure::request(Call::PutMedia, failure::chain(&*error)))?;
         let link = Link(Arc::new(Mutex::new(Flow {
             media: Some(body),

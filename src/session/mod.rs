@@ -219,6 +219,13 @@ impl Session {
         self.advance(now);
     }
 
+    /// The end that was asked for, unless it is for good, is not wanted any more: frames may follow.
+    pub fn resume(&mut self) {
+        if self.ending.is_some_and(|ending| !ending.stop) {
+            self.ending = None;
+        }
+    }
+
     /// How the last [`Self::end`] came out; `None` while it is under way. An error stays.
     pub fn ended(&self) -> Option<&Result<(), StreamError>> {
         self.ended.as_ref()
