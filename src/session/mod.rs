@@ -236,6 +236,27 @@ impl Session {
         matches!(self.state, State::Stopped)
     }
 
+    /// Nobody drives this session any more: the end, with everything that is still kept counted as dropped.
+    pub fn abandon(&mut self, now: Mono) {
+        if self.is_stopped() {
+            return;
+        }
+        let missing = self.store.frames();
+        let message =
+            format!("the thread of the producer failed; {missing} frames were not PERSISTED");
+        self.stop(
+            now,
+            Err(StreamError {
+                fatal: Fatal::Internal,
+                message,
+                status: None,
+                request_id: None,
+                error_id: None,
+                missing,
+            }),
+        );
+    }
+
     /// What to do next. Poll until it says [`Output::Wait`].
     pub fn poll(&mut self, now: Mono) -> Output {
         self.expire(now);
