@@ -281,7 +281,7 @@ impl Ingest {
                 Ok(None)
             }
             id::BLOCK_GROUP => {
-                let parts = children(element.payload()).or_else(|what| invalid(what))?;
+                let parts = children(element.payload()).or_else(invalid)?;
                 let mut blocks = parts.iter().filter(|(id, _)| *id == id::BLOCK);
                 let (Some((_, block)), None) = (blocks.next(), blocks.next()) else {
                     return invalid("a BlockGroup without one Block");
@@ -303,7 +303,7 @@ impl Ingest {
     }
 
     fn timecode(&mut self, payload: &[u8], now_ms: u64) -> Result<Option<Step>, Refusal> {
-        let ticks = super::ebml::uint(payload).or_else(|what| invalid(what))?;
+        let ticks = super::ebml::uint(payload).or_else(invalid)?;
         let Some(timecode) = i64::try_from(ticks)
             .ok()
             .filter(|ticks| *ticks < i64::MAX / 2)
@@ -345,7 +345,7 @@ impl Ingest {
         let Some(cluster) = open.timecode else {
             return invalid("a block before the Timecode");
         };
-        let Some((Some(number), len)) = vint(payload).or_else(|what| invalid(what))? else {
+        let Some((Some(number), len)) = vint(payload).or_else(invalid)? else {
             return invalid("a block without track number");
         };
         let Some(([high, low, flags], frame)) = payload[len..].split_first_chunk::<3>() else {
@@ -377,11 +377,11 @@ impl Ingest {
 
     fn tags(&mut self, payload: &[u8]) -> Result<Option<Step>, Refusal> {
         let mut end = false;
-        for (id, tag) in children(payload).or_else(|what| invalid(what))? {
+        for (id, tag) in children(payload).or_else(invalid)? {
             if id != id::TAG {
                 continue;
             }
-            for (id, simple) in children(tag).or_else(|what| invalid(what))? {
+            for (id, simple) in children(tag).or_else(invalid)? {
                 if id == id::SIMPLE_TAG {
                     end |= self.simple_tag(simple, end)?;
                 }
@@ -399,10 +399,10 @@ impl Ingest {
     /// Takes one tag; true if it ends the fragment.
     fn simple_tag(&mut self, simple: &[u8], ended: bool) -> Result<bool, Refusal> {
         let (mut name, mut value) = ("", "");
-        for (id, payload) in children(simple).or_else(|what| invalid(what))? {
+        for (id, payload) in children(simple).or_else(invalid)? {
             match id {
-                id::TAG_NAME => name = string(payload).or_else(|what| invalid(what))?,
-                id::TAG_STRING => value = string(payload).or_else(|what| invalid(what))?,
+                id::TAG_NAME => name = string(payload).or_else(invalid)?,
+                id::TAG_STRING => value = string(payload).or_else(invalid)?,
                 _ => {}
             }
         }

@@ -50,7 +50,7 @@ use tokio::sync::watch;
 
 pub use account::{StreamDescription, StreamStatus};
 pub use ack::ErrorId;
-pub use options::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Options};
+pub use options::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Log, Options};
 pub use record::{FragmentRecord, RequestRecord};
 
 use account::Account;

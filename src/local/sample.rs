@@ -28,12 +28,15 @@ fn element(id: u32, payload: &[u8]) -> Vec<u8> {
 
 /// EBML header, Segment, Info.
 pub(crate) fn start() -> Vec<u8> {
+    let mut ebml = element(id::DOC_TYPE, b"matroska");
+    put_uint(&mut ebml, 0x4287, 2);
+    put_uint(&mut ebml, id::DOC_TYPE_READ_VERSION, 2);
     let mut scale = Vec::new();
     put_uint(&mut scale, id::TIMECODE_SCALE, 1_000_000);
     put(&mut scale, 0x4D80, b"sample");
     put(&mut scale, 0x5741, b"sample");
     [
-        element(id::EBML, &element(id::DOC_TYPE, b"matroska")),
+        element(id::EBML, &ebml),
         unknown(id::SEGMENT),
         element(id::INFO, &scale),
     ]

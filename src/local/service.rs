@@ -11,14 +11,12 @@ use tokio::sync::watch;
 
 use super::account::Account;
 use super::clock::Clock;
+use super::options::Log;
 use super::record::RequestRecord;
 use super::sigv4::Keys;
 
 /// Calls that are remembered.
 const MAX_REQUESTS: usize = 10_000;
-
-/// Where log lines go.
-pub(crate) type Log = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Limits of a session.
 #[derive(Debug, Clone, Copy)]
