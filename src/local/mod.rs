@@ -4,8 +4,8 @@
 //! verified, media checked by the service's rules while they arrive, and everything kept as playable files.
 //!
 //! ```text
-//! server ─▶ sigv4 ─▶ control ─▶ account                          (control plane)
-//!              └───▶ session ─▶ ingest ─▶ ebml, tracks           (PutMedia)
+//! server ─▶ sigv4 ─▶ control ─▶ rules, account                  (control plane)
+//!              └───▶ session ─▶ ingest ─▶ ebml, tracks, tags     (PutMedia)
 //!                       └────▶ archive, ack
 //!              └───▶ get_media ─▶ archive                        (GetMedia)
 //! ```
@@ -28,12 +28,14 @@ mod mkv;
 mod options;
 mod record;
 mod refused;
+mod rules;
 #[cfg(test)]
 mod sample;
 mod server;
 mod service;
 mod session;
 mod sigv4;
+mod tags;
 mod tls;
 mod tracks;
 

@@ -1,6 +1,7 @@
 //! Media for tests: a header and clusters that the service takes, and ways to spoil them.
 
 use super::mkv::{id, put, put_uint, tags};
+use super::tags::END_OF_FRAGMENT;
 
 /// avcC of a 160 × 120 picture by x264, with four bytes for a NAL unit's length.
 pub(crate) const AVCC: &[u8] = &[
@@ -118,5 +119,5 @@ pub(crate) fn some_tags(count: usize) -> Vec<u8> {
 
 /// The tag that ends a fragment.
 pub(crate) fn end_of_fragment() -> Vec<u8> {
-    tags([(super::ingest::END_OF_FRAGMENT, "")])
+    tags([(END_OF_FRAGMENT, "")])
 }

@@ -47,12 +47,15 @@ impl Wire {
         let identity =
             Credentials::new(DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, None, None, "test").into();
         let now = UNIX_EPOCH + Duration::from_millis(local.service.clock.now_ms());
+        let mut settings = SigningSettings::default();
+        // AWS's own client signs `connection`, `transfer-encoding` and `user-agent` too.
+        settings.excluded_headers = None;
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region("eu-west-1")
             .name("kinesisvideo")
             .time(now)
-            .settings(SigningSettings::default())
+            .settings(settings)
             .build()
             .unwrap()
             .into();
@@ -143,6 +146,8 @@ impl Producer {
     fn attempt(local: &Local, headers: &[(&str, &str)]) -> Wire {
         let usual = [
             ("transfer-encoding", "chunked"),
+            ("connection", "keep-alive"),
+            ("user-agent", "tests/1.0 (x)"),
             ("x-amzn-stream-name", "cam1"),
             ("x-amzn-producer-start-timestamp", "1700000000.000"),
             ("x-amzn-fragment-timecode-type", "ABSOLUTE"),
@@ -436,6 +441,7 @@ fn a_wrong_head_of_put_media_is_refused() {
         ("x-amzn-producer-start-timestamp", ""),
         ("x-amzn-fragment-timecode-type", "absolute"),
         ("x-amzn-fragment-acknowledgment-required", "true"),
+        ("transfer-encoding", "gzip, chunked"),
     ];
     for header in wrong {
         let (status, headers) = Producer::attempt(&local, &[header]).head();
