@@ -177,7 +177,7 @@ impl Local {
     pub fn wait_for(&self, limit: Duration, mut condition: impl FnMut(&Self) -> bool) -> bool {
         let start = clock::start();
         loop {
-            let seen = self.service.changes();
+            let seen = self.service.seen();
             if condition(self) {
                 return true;
             }

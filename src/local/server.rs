@@ -34,6 +34,8 @@ use super::sigv4::{self, Payload, Scope};
 
 /// Largest body of a call other than `PutMedia`.
 const MAX_BODY: usize = 1 << 20;
+/// Longest name or user agent in a record: that of the longest stream name.
+const MAX_RECORDED: usize = 256;
 /// Before the next attempt when a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -119,12 +121,12 @@ async fn answer(
         .and_then(|agent| agent.to_str().ok());
     service.record(RequestRecord {
         at_ms: service.clock.now_ms(),
-        api: api.map_or_else(|| parts.uri.path().to_owned(), |api| format!("{api:?}")),
-        stream,
+        api: api.map_or_else(|| short(parts.uri.path()), |api| format!("{api:?}")),
+        stream: stream.as_deref().map(short),
         status: response.status().as_u16(),
         error,
         request_id,
-        user_agent: user_agent.map(str::to_owned),
+        user_agent: user_agent.map(short),
     });
     Ok(response)
 }
@@ -246,6 +248,11 @@ fn http_date(now_ms: u64) -> String {
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
         .map(|now| now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
         .unwrap_or_default()
+}
+
+/// What callers choose is cut for the records, of which many are kept.
+fn short(text: &str) -> String {
+    text.chars().take(MAX_RECORDED).collect()
 }
 
 fn request_id() -> String {

@@ -264,15 +264,10 @@ fn the_session_is_a_file_and_an_index() {
     let [file] = &local.session_files("cam1")[..] else {
         panic!("one file")
     };
-    let mut demuxer =
-        matroska_demuxer::MatroskaFile::open(std::fs::File::open(file).unwrap()).unwrap();
-    let mut frame = matroska_demuxer::Frame::default();
-    let mut timestamps = Vec::new();
-    while demuxer.next_frame(&mut frame).unwrap() {
-        assert_eq!(frame.data, FRAME);
-        timestamps.push(frame.timestamp);
-    }
-    assert_eq!(timestamps, (10..30).map(|n| n * 100).collect::<Vec<u64>>());
+    assert_eq!(
+        timestamps(file),
+        (10..30).map(|n| n * 100).collect::<Vec<u64>>()
+    );
     let index = std::fs::read_to_string(file.with_file_name("index.jsonl")).unwrap();
     let timecodes: Vec<Value> = index
         .lines()
@@ -295,6 +290,43 @@ fn an_abrupt_end_keeps_what_was_complete() {
         .map(|fragment| fragment.timecode_ms)
         .collect();
     assert_eq!(timecodes, [1_000]);
+}
+
+#[test]
+fn the_file_of_a_session_that_runs_is_whole_when_the_service_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        dir: Some(dir.path().to_owned()),
+        activation_delay: Duration::ZERO,
+        ..Options::default()
+    };
+    let local = Local::start(options).unwrap();
+    call(
+        &local,
+        "/createStream",
+        &json!({"StreamName": "cam1", "DataRetentionInHours": 2}),
+    );
+    let mut producer = Producer::start(&local);
+    producer.send(&[video_header(), cluster(1_000), cluster(2_000)].concat());
+    while producer.ack().unwrap()["FragmentTimecode"] != 2_000 {}
+    let file = local.session_files("cam1").remove(0);
+    local.stop();
+    assert_eq!(
+        timestamps(&file),
+        (10..20).map(|n| n * 100).collect::<Vec<u64>>()
+    );
+}
+
+fn timestamps(file: &Path) -> Vec<u64> {
+    let mut demuxer =
+        matroska_demuxer::MatroskaFile::open(std::fs::File::open(file).unwrap()).unwrap();
+    let mut frame = matroska_demuxer::Frame::default();
+    let mut found = Vec::new();
+    while demuxer.next_frame(&mut frame).unwrap() {
+        assert_eq!(frame.data, FRAME);
+        found.push(frame.timestamp);
+    }
+    found
 }
 
 #[test]
