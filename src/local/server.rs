@@ -2,7 +2,7 @@
 //!
 //! Belongs here: hyper. Does not belong here: what a call means (`control`, `session`, `get_media`).
 //!
-//! Every request passes [`admit`], the single place where it is let in or refused.
+//! Every call of an API passes [`admit`], the single place where it is let in or refused.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
