@@ -21,6 +21,8 @@ mod frames;
 mod link;
 mod policy;
 mod state;
+#[cfg(test)]
+mod table;
 
 use std::{
     collections::{BTreeMap, VecDeque},
