@@ -218,7 +218,7 @@ impl Session {
             deadline,
             stop: stop || self.ending.is_some_and(|ending| ending.stop),
         });
-        self.advance(now);
+        self.settle(now);
     }
 
     /// How the last [`Self::end`] came out; `None` while it is under way. An error stays.
@@ -395,12 +395,12 @@ impl Session {
             self.evict(now, timecode, DropReason::Unfinished);
         }
         self.tell_losses();
+        self.enter(State::Stopped);
         if let Err(error) = &outcome {
             self.tell(Event::Failed(error.clone()));
         }
         self.ending = None;
         self.ended = Some(outcome);
-        self.enter(State::Stopped);
         let stats = self.stats();
         self.tell(Event::Closed(stats));
     }
@@ -414,6 +414,11 @@ impl Session {
             State::Streaming(_) | State::Draining(_) => self.advance_link(now),
             _ => {}
         }
+        self.settle(now);
+    }
+
+    /// The end that was asked for, when nothing is missing to it.
+    fn settle(&mut self, now: Mono) {
         if let Some(ending) = self.ending
             && self.store.is_empty()
             && self.state.link().is_none()

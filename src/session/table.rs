@@ -302,15 +302,11 @@ fn every_state_has_an_answer_to_every_event() {
         let cells = EVENTS.into_iter().map(|event| cell(state, event));
         rows.push(std::iter::once(state.to_owned()).chain(cells).collect());
     }
-    let widths: Vec<_> = (0..=EVENTS.len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max())
-        .map(Option::unwrap_or_default)
-        .collect();
     let mut table = LEGEND.to_owned();
     for row in rows {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line += &format!("{cell:<width$}  ");
+        for cell in row {
+            line += &format!("{cell:<15}");
         }
         table += line.trim_end();
         table.push('\n');
