@@ -20,6 +20,8 @@ mod event;
 mod frames;
 mod link;
 mod policy;
+#[cfg(test)]
+mod sim;
 mod state;
 #[cfg(test)]
 mod table;
