@@ -47,8 +47,9 @@ impl Session {
         }
         let mut placed = self.cutter.place(&frame);
         if let Some((block, timecode)) = block(&frame, &placed) {
+            // Ended in both, before the frame may be refused: whoever is refused may go on with another frame.
             if let Placed::Begins { .. } = placed {
-                self.store.complete();
+                self.end_fragment();
             }
             match self.definition.streaming_type {
                 StreamingType::Offline if !self.fits_offline(&block, timecode.is_some()) => {

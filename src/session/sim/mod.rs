@@ -303,6 +303,8 @@ impl World {
             stats.frames_persisted + stats.frames_dropped() + stats.frames_pending,
             "{stats}"
         );
+        let costs = self.session.store.pending().map(|fragment| fragment.cost);
+        self.largest_fragment = costs.max().max(Some(self.largest_fragment)).unwrap_or(0);
         let definition = self.session.definition();
         let bound = match definition.streaming_type {
             StreamingType::Offline => {
@@ -655,9 +657,6 @@ impl World {
                     _ => self.source.pace(),
                 };
                 self.plan(pace, Happening::Frame);
-                let fragment = self.source.sizes.0 as u64
-                    + self.source.gop * (self.source.sizes.1 as u64 + 300);
-                self.largest_fragment = self.largest_fragment.max(fragment);
             }
             Err(Refused::Full(frame)) => self.waiting = Some(frame),
             Err(Refused::Stopped) => {}
