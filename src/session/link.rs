@@ -59,12 +59,10 @@ impl Session {
                 .store
                 .current()
                 .is_some_and(|fragment| fragment.sent > 1);
-        let crossed = self.store.at_boundary() && self.store.sent_pending().next().is_some();
-        if let State::Streaming(link) = &mut self.state {
-            link.clusters += u64::from(begins);
-            if crossed {
-                link.due.get_or_insert(now);
-            }
+        if begins && let State::Streaming(link) = &mut self.state {
+            link.clusters += 1;
+            // BUFFERING of this one, RECEIVED and PERSISTED of the one before.
+            link.due.get_or_insert(now);
         }
         self.stats.fragments_resent += u64::from(resent);
         Some(chunk)
@@ -180,10 +178,17 @@ impl Session {
             (AckKind::Error, _) => return self.refused(now, &ack),
             _ => {}
         }
-        let waits = self.store.sent_pending().next().is_some();
+        let due = self.owes_ack();
         if let Some(link) = self.state.link_mut() {
-            link.due = waits.then_some(now);
+            link.due = due.then_some(now);
         }
+    }
+
+    /// A fragment is not settled though the service knows its end: another began after it, or its end was sent.
+    fn owes_ack(&self) -> bool {
+        let mut complete = self.store.sent_pending();
+        let last_is_known = !self.store.at_boundary() || !matches!(self.state, State::Streaming(_));
+        complete.next().is_some() && (last_is_known || complete.next().is_some())
     }
 
     fn persisted(&mut self, now: Mono, timecode: Timecode) {
