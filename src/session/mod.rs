@@ -311,6 +311,10 @@ impl Session {
 
     /// Does what the policy says. `error_id` is that of the ERROR ack, if it was one.
     fn act(&mut self, now: Mono, action: Action, failure: &Failure, error_id: Option<u32>) {
+        if matches!(self.state, State::Closing { .. }) && self.definition.fragment_acks {
+            // All that was sent is settled: however it ends, nothing is lost by it.
+            return self.leave_link();
+        }
         let same = match failure.call {
             Call::PutMedia => Step::Open,
             call => Step::Call(call),
@@ -413,7 +417,7 @@ impl Session {
             State::New => self.call(Call::Describe),
             State::Unannounced if self.content_type().is_some() => self.call(Call::Create),
             State::Ready if self.store.has_unsent() => self.open(now),
-            State::Streaming(_) | State::Draining(_) => self.advance_link(now),
+            State::Opening(_) | State::Streaming(_) | State::Draining(_) => self.advance_link(now),
             _ => {}
         }
         self.settle(now);

@@ -57,7 +57,8 @@ fn wild(seed: u64) -> World {
         call_refused: rate(0.4),
         cut: rate(0.9),
         silent: if acks { rate(0.3) } else { 0.0 },
-        closes: rate(0.7),
+        // Without acks a clean end of the response is a confirmation.
+        closes: if acks { rate(0.7) } else { 0.0 },
         error_ack: if acks { rate(0.5) } else { 0.0 },
         garbage: if acks { rate(0.3) } else { 0.0 },
         poison: rate(0.1),
