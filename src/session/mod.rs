@@ -43,7 +43,7 @@ use state::{State, Step};
 
 use crate::{
     definition::StreamDefinition,
-    fragment::{Cutter, DropReason, Store},
+    fragment::{Cutter, DropReason, FragmentId, Store},
     time::{Mono, Timestamp},
 };
 
@@ -119,6 +119,8 @@ pub enum Output {
 #[derive(Clone, Copy)]
 struct Ending {
     deadline: Mono,
+    /// Fragments before this one are to be settled.
+    until: FragmentId,
     /// Stop for good; otherwise the stream may go on with a key frame.
     stop: bool,
 }
@@ -205,7 +207,8 @@ impl Session {
     }
 
     /// Ends the stream: everything that was put is sent and PERSISTED, or counted as dropped at `deadline`. With `stop`
-    /// it is over then; without, a key frame goes on. The outcome is [`Self::ended`].
+    /// it is over then, and no frame is taken any more; without, a key frame goes on, and is not waited for. The outcome is
+    /// [`Self::ended`].
     pub fn end(&mut self, now: Mono, deadline: Mono, stop: bool) {
         if matches!(self.state, State::Stopped) {
             return;
@@ -218,6 +221,7 @@ impl Session {
             .map_or(deadline, |ending| ending.deadline.min(deadline));
         self.ending = Some(Ending {
             deadline,
+            until: self.store.next_id(),
             stop: stop || self.ending.is_some_and(|ending| ending.stop),
         });
         self.settle(now);
@@ -426,17 +430,20 @@ impl Session {
     /// The end that was asked for, when nothing is missing to it.
     fn settle(&mut self, now: Mono) {
         if let Some(ending) = self.ending
-            && self.store.is_empty()
-            && self.state.link().is_none()
+            && self.store.settled(ending.until)
+            && (self.state.link().is_none() || !self.store.is_empty())
         {
-            self.tell_losses();
-            if ending.stop {
-                self.stop(now, Ok(()));
-            } else {
-                self.ending = None;
-                self.ended = Some(Ok(()));
-            }
+            self.end_well(now, ending);
         }
+    }
+
+    fn end_well(&mut self, now: Mono, ending: Ending) {
+        if ending.stop {
+            return self.stop(now, Ok(()));
+        }
+        self.tell_losses();
+        self.ending = None;
+        self.ended = Some(Ok(()));
     }
 
     /// What is due by now.
@@ -448,7 +455,7 @@ impl Session {
         if let Some(ending) = self.ending
             && is_due(Some(ending.deadline))
         {
-            return self.run_out_of_time(now);
+            return self.run_out_of_time(now, ending);
         }
         match &self.state {
             State::Activating { again } if is_due(Some(*again)) => self.call(Call::Describe),
@@ -460,11 +467,11 @@ impl Session {
         }
     }
 
-    fn run_out_of_time(&mut self, now: Mono) {
-        let missing = self.store.frames();
-        if missing == 0 {
-            return self.stop(now, Ok(()));
+    fn run_out_of_time(&mut self, now: Mono, ending: Ending) {
+        if self.store.settled(ending.until) {
+            return self.end_well(now, ending);
         }
+        let missing = self.store.frames();
         let fragments = self.store.pending().count();
         let message = format!(
             "{missing} frames in {fragments} fragments were not PERSISTED when stop-stream-timeout ({} s) ended, in state {}",
