@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "not every test needs everything")]
 
 pub(crate) mod media;
+pub(crate) mod scripts;
 pub(crate) mod stored;
 
 use std::{sync::Once, time::Duration};
