@@ -219,6 +219,13 @@ impl Session {
         self.advance(now);
     }
 
+    /// The end that was asked for, unless it is for good, is not wanted any more: frames may follow.
+    pub fn resume(&mut self) {
+        if self.ending.is_some_and(|ending| !ending.stop) {
+            self.ending = None;
+        }
+    }
+
     /// How the last [`Self::end`] came out; `None` while it is under way. An error stays.
     pub fn ended(&self) -> Option<&Result<(), StreamError>> {
         self.ended.as_ref()
@@ -227,6 +234,27 @@ impl Session {
     /// The session is over: no input matters any more.
     pub fn is_stopped(&self) -> bool {
         matches!(self.state, State::Stopped)
+    }
+
+    /// Nobody drives this session any more: the end, with everything that is still kept counted as dropped.
+    pub fn abandon(&mut self, now: Mono) {
+        if self.is_stopped() {
+            return;
+        }
+        let missing = self.store.frames();
+        let message =
+            format!("the thread of the producer failed; {missing} frames were not PERSISTED");
+        self.stop(
+            now,
+            Err(StreamError {
+                fatal: Fatal::Internal,
+                message,
+                status: None,
+                request_id: None,
+                error_id: None,
+                missing,
+            }),
+        );
     }
 
     /// What to do next. Poll until it says [`Output::Wait`].
