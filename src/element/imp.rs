@@ -47,6 +47,8 @@ struct Running {
     timeline: Timeline,
     /// Bytes of the length before each NAL unit; 0: no caps yet.
     nal_lengths: u8,
+    /// The newest caps cannot be sent, and that was posted.
+    caps_refused: bool,
     /// The end of the stream was posted, and no frame came since.
     closed_posted: bool,
 }
@@ -90,12 +92,16 @@ impl ElementImpl for KvsSink {
         &self,
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
-        if transition == gst::StateChange::ReadyToPaused {
-            self.open().map_err(|error| {
-                gst::element_imp_error!(self, gst::ResourceError::Settings, ["{error}"]);
-                gst::StateChangeError
-            })?;
-        }
+        // Wrong settings fail here, before anything flows; not in `start`, where BaseSink posts an error of its own, too.
+        let checked = match transition {
+            gst::StateChange::NullToReady => parse(&self.settings().clone()).map(|_| ()),
+            gst::StateChange::ReadyToPaused => self.open(),
+            _ => Ok(()),
+        };
+        checked.map_err(|error| {
+            report::post_invalid(&self.obj(), &error);
+            gst::StateChangeError
+        })?;
         let changed = self.parent_change_state(transition);
         if transition == gst::StateChange::PausedToReady
             || (transition == gst::StateChange::ReadyToPaused && changed.is_err())
@@ -107,27 +113,24 @@ impl ElementImpl for KvsSink {
 }
 
 impl BaseSinkImpl for KvsSink {
-    /// Wrong settings fail here, before anything flows.
-    fn start(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = self.settings().clone();
-        parse(&settings)
-            .map(|_| ())
-            .map_err(|error| gst::error_msg!(gst::ResourceError::Settings, ["{error}"]))
-    }
-
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let settings = self.settings().clone();
         let (track, nal_lengths) = caps::track(caps, &settings).map_err(|reason| {
-            gst::element_imp_error!(
-                self,
-                gst::StreamError::Format,
-                ["Cannot send {caps}: {reason}"]
-            );
+            // They are tried again with each buffer.
+            let again = self
+                .state()
+                .running
+                .as_mut()
+                .is_some_and(|running| std::mem::replace(&mut running.caps_refused, true));
+            if !again {
+                report::post_caps_refused(&self.obj(), caps, &reason);
+            }
             gst::loggable_error!(CAT, "cannot send {caps}: {reason}")
         })?;
         gst::info!(CAT, imp = self, "{track:?}");
         if let Some(running) = &mut self.state().running {
             running.nal_lengths = nal_lengths;
+            running.caps_refused = false;
             running.stream.set_tracks(&[track]);
         }
         Ok(())
@@ -198,6 +201,7 @@ impl KvsSink {
             streaming_type,
             timeline: Timeline::default(),
             nal_lengths: 0,
+            caps_refused: false,
             closed_posted: false,
         });
         Ok(())

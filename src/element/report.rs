@@ -9,6 +9,7 @@ use gst_base::prelude::*;
 
 use super::{KvsSink, imp::CAT};
 use crate::{
+    definition::Invalid,
     fragment::DropReason,
     producer::StreamCallbacks,
     session::{Ack, AckKind, Failure, Fatal, Stats, StreamError},
@@ -178,6 +179,21 @@ fn fail(element: &KvsSink, error: &StreamError) {
             gst::element_error!(element, gst::ResourceError::Write, ("{text}"), details: details);
         }
     }
+}
+
+/// Posts that a setting cannot work.
+pub(super) fn post_invalid(element: &KvsSink, error: &Invalid) {
+    gst::element_error!(element, gst::ResourceError::Settings, ("{error}"));
+}
+
+/// Posts that caps cannot be sent.
+pub(super) fn post_caps_refused(element: &KvsSink, caps: &gst::CapsRef, reason: &str) {
+    gst::element_error!(
+        element,
+        gst::StreamError::Format,
+        ("Cannot send this media: {reason}"),
+        ["{caps}"]
+    );
 }
 
 /// The message that everything is persisted and the connection closed.

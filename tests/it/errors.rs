@@ -1,1 +1,179 @@
-//! To come.
+//! What goes wrong is said once, in the right domain, with what to do; and it ends.
+
+mod media;
+mod outage;
+
+use std::sync::{Arc, Mutex};
+
+use gst::prelude::*;
+use gstkvssink::local::DEFAULT_SECRET_KEY;
+use test_case::test_case;
+
+use super::support::{
+    Pipeline,
+    bus::{self, Heard, is_error},
+    properties, service, test_source,
+};
+
+/// What the element says must not have this in it.
+const WRONG_SECRET: &str = "hush-hush-hush";
+
+/// Log lines of kvssink from here on, the most detailed ones too.
+fn log_lines() -> Arc<Mutex<Vec<String>>> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    gst::log::remove_default_log_function();
+    gst::log::set_threshold_for_name("kvssink", gst::DebugLevel::Memdump);
+    let sink = Arc::clone(&lines);
+    gst::log::add_log_function(move |category, _, _, _, _, object, message| {
+        if category.name() == "kvssink" {
+            let said = message.get().map(|text| text.to_string());
+            let line = format!("{object:?} {}", said.unwrap_or_default());
+            sink.lock().unwrap().push(line);
+        }
+    });
+    lines
+}
+
+/// Runs until kvssink posts an ERROR, then to NULL.
+fn run_into_error(launch: &str) -> Heard {
+    let pipeline = Pipeline::new(launch);
+    let mut heard = Heard::of(&pipeline);
+    let _ = pipeline.0.set_state(gst::State::Playing);
+    heard.until(&pipeline, |message| is_error(message, "sink"));
+    heard.to_null(&pipeline);
+    heard
+}
+
+/// Wrong credentials end the pipeline with one ERROR that names the request of the service, and no secret gets out.
+#[test_case("AKIDLOCAL", WRONG_SECRET; "a wrong secret key")]
+#[test_case("AKIDUNKNOWN", WRONG_SECRET; "an unknown access key")]
+#[test_case("AKIDUNKNOWN", DEFAULT_SECRET_KEY; "an unknown access key with a secret that is right")]
+fn wrong_credentials_are_one_error(access_key: &str, secret_key: &str) {
+    let local = service();
+    let lines = log_lines();
+    let heard = run_into_error(&format!(
+        "{} ! kvssink name=sink stream-name=cam {} access-key={access_key} secret-key={secret_key}",
+        test_source(500, 25, true),
+        properties(&local)
+    ));
+    let error = heard.the_error("sink");
+    assert!(
+        error.error().matches(gst::ResourceError::NotAuthorized),
+        "{error:?}"
+    );
+    let refused: Vec<_> = local
+        .requests()
+        .into_iter()
+        .filter(|request| request.error.is_some())
+        .collect();
+    let [refused] = &refused[..] else {
+        panic!("a refusal is not tried again: {refused:?}")
+    };
+    let details = error.details().unwrap();
+    assert_eq!(
+        details.get::<&str>("request-id").unwrap(),
+        refused.request_id
+    );
+    assert_eq!(
+        details.get::<u32>("http-status").unwrap(),
+        u32::from(refused.status)
+    );
+    assert!(heard.warnings("sink").is_empty(), "{heard:#?}");
+    assert!(!heard.eos(), "{heard:#?}");
+    for message in &heard.0 {
+        let text = bus::text(message);
+        assert!(!text.contains(secret_key), "{text}");
+    }
+    let lines = lines.lock().unwrap();
+    assert!(
+        lines.iter().any(|line| line.contains("session:")),
+        "{lines:?}"
+    );
+    assert!(
+        !lines.iter().any(|line| line.contains(secret_key)),
+        "{lines:?}"
+    );
+}
+
+/// A stream that does not exist and must not be created is one ERROR that names it and what to do.
+#[test]
+fn an_unknown_stream_that_must_not_be_created_is_named() {
+    let local = service();
+    let heard = run_into_error(&format!(
+        "{} ! kvssink name=sink stream-name=nobodys-cam allow-create-stream=false {}",
+        test_source(500, 25, true),
+        properties(&local)
+    ));
+    let error = heard.the_error("sink");
+    assert!(
+        error.error().matches(gst::ResourceError::NotFound),
+        "{error:?}"
+    );
+    let text = error.error().to_string();
+    assert!(
+        text.contains("nobodys-cam") && text.contains("allow-create-stream"),
+        "{text}"
+    );
+    let request_id = error
+        .details()
+        .unwrap()
+        .get::<String>("request-id")
+        .unwrap();
+    assert!(
+        local
+            .requests()
+            .iter()
+            .any(|request| request.request_id == request_id && request.status == 404)
+    );
+    assert!(local.describe("nobodys-cam").is_none());
+    assert!(
+        local
+            .requests()
+            .iter()
+            .all(|request| request.api != "CreateStream")
+    );
+}
+
+/// A setting that cannot work fails the change to READY, with one ERROR that names the property.
+#[test_case("stream-name=\"\"", "stream-name"; "no stream name")]
+#[test_case("stream-name=\"front door\"", "stream-name"; "a stream name with a space")]
+#[test_case("content-type=h264", "content-type"; "a content type that is none")]
+#[test_case("access-key=AKID", "secret-key"; "an access key alone")]
+#[test_case("secret-key=hush-hush-hush", "access-key"; "a secret key alone")]
+fn a_wrong_setting_fails_ready(setting: &str, property: &str) {
+    let pipeline = Pipeline::new(&format!(
+        "videotestsrc ! x264enc ! h264parse ! kvssink name=sink {setting}"
+    ));
+    let mut heard = Heard::of(&pipeline);
+    let sink = pipeline.element("sink");
+    assert!(sink.set_state(gst::State::Ready).is_err());
+    heard.to_null(&pipeline);
+    assert_settings(&heard, property);
+}
+
+/// An endpoint or a region that cannot be right fails before anything flows, with one ERROR that names the property.
+#[test_case("endpoint=nonsense", "endpoint"; "an endpoint that is no URI")]
+#[test_case("endpoint=ftp://127.0.0.1", "endpoint"; "an endpoint of another scheme")]
+#[test_case("endpoint=https://", "endpoint"; "an endpoint without a host")]
+#[test_case("aws-region=\"eu west\"", "aws-region"; "a region with a space")]
+fn a_wrong_address_fails_paused(setting: &str, property: &str) {
+    let pipeline = Pipeline::new(&format!(
+        "videotestsrc ! x264enc ! h264parse ! kvssink name=sink {setting}"
+    ));
+    let mut heard = Heard::of(&pipeline);
+    let sink = pipeline.element("sink");
+    assert!(sink.set_state(gst::State::Paused).is_err());
+    heard.to_null(&pipeline);
+    assert_settings(&heard, property);
+}
+
+fn assert_settings(heard: &Heard, property: &str) {
+    let error = heard.the_error("sink");
+    assert!(
+        error.error().matches(gst::ResourceError::Settings),
+        "{error:?}"
+    );
+    let text = error.error().to_string();
+    assert!(text.starts_with(&format!("{property}: ")), "{text}");
+    assert!(!bus::text(error).contains(WRONG_SECRET), "{error:?}");
+}

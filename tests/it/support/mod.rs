@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 #![allow(dead_code, reason = "not every test needs everything")]
 
+pub(crate) mod bus;
+pub(crate) mod feed;
 pub(crate) mod media;
+pub(crate) mod port;
 pub(crate) mod scripts;
 pub(crate) mod stored;
 

@@ -1,0 +1,212 @@
+//! Access units that a test puts itself: it is the streaming thread, so it decides what comes when.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    thread::JoinHandle,
+};
+
+use gst::prelude::*;
+
+use super::{
+    Pipeline,
+    bus::{self, Heard},
+    media::{AccessUnit, sha256},
+};
+
+/// What an encoder gave: its events (STREAM_START, CAPS, SEGMENT) and its buffers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Clip {
+    pub(crate) events: Vec<gst::Event>,
+    pub(crate) buffers: Vec<gst::Buffer>,
+}
+
+/// The access units that `launch` (without a sink) makes.
+pub(crate) fn record(launch: &str) -> Clip {
+    let pipeline = Pipeline::new(&format!(
+        "{launch} ! video/x-h264,stream-format=avc,alignment=au ! fakesink name=probe sync=false"
+    ));
+    let clip = Arc::new(Mutex::new(Clip::default()));
+    let pad = pipeline.element("probe").static_pad("sink").unwrap();
+    {
+        let clip = Arc::clone(&clip);
+        pad.add_probe(gst::PadProbeType::DATA_DOWNSTREAM, move |_, info| {
+            let mut clip = clip.lock().unwrap();
+            match &info.data {
+                Some(gst::PadProbeData::Buffer(buffer)) => clip.buffers.push(buffer.clone()),
+                Some(gst::PadProbeData::Event(event))
+                    if matches!(
+                        event.type_(),
+                        gst::EventType::StreamStart
+                            | gst::EventType::Caps
+                            | gst::EventType::Segment
+                    ) =>
+                {
+                    clip.events.push(event.clone());
+                }
+                _ => {}
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+    assert!(pipeline.run().eos, "{launch}");
+    let clip: MutexGuard<'_, Clip> = clip.lock().unwrap();
+    clip.clone()
+}
+
+impl Clip {
+    /// The picture of [`super::test_source`], as fast as it can be made.
+    pub(crate) fn test(frames: u32, gop: u32) -> Self {
+        record(&super::test_source(frames, gop, false))
+    }
+
+    /// A picture that does not compress: some 40 kB per frame, a key frame every `gop` frames.
+    pub(crate) fn large(frames: u32, gop: u32) -> Self {
+        record(&format!(
+            "videotestsrc pattern=snow num-buffers={frames} ! video/x-raw,format=I420,width=320,height=240,framerate=25/1 \
+             ! x264enc key-int-max={gop} option-string=scenecut=0 speed-preset=ultrafast bframes=0 quantizer=20 pass=qual ! h264parse"
+        ))
+    }
+
+    /// Codec private data, from the caps.
+    pub(crate) fn codec_data(&self) -> Vec<u8> {
+        let caps = self.caps();
+        let codec_data = caps.structure(0).unwrap().get::<gst::Buffer>("codec_data");
+        codec_data.unwrap().map_readable().unwrap().to_vec()
+    }
+
+    pub(crate) fn caps(&self) -> gst::Caps {
+        let caps = self.events.iter().find_map(|event| match event.view() {
+            gst::EventView::Caps(caps) => Some(caps.caps_owned()),
+            _ => None,
+        });
+        caps.unwrap()
+    }
+
+    /// The segment, with running times that begin at `base`.
+    pub(crate) fn segment_at(&self, base: gst::ClockTime) -> gst::Event {
+        let segment = self.events.iter().find_map(|event| match event.view() {
+            gst::EventView::Segment(segment) => Some(segment.segment().clone()),
+            _ => None,
+        });
+        let mut segment = segment.unwrap().downcast::<gst::ClockTime>().unwrap();
+        segment.set_base(base);
+        gst::event::Segment::new(&segment)
+    }
+
+    /// The hashes of the payloads, in order.
+    pub(crate) fn hashes(&self) -> Vec<String> {
+        self.buffers.iter().map(hash).collect()
+    }
+}
+
+pub(crate) fn hash(buffer: &gst::Buffer) -> String {
+    sha256(&buffer.map_readable().unwrap())
+}
+
+/// The hashes of stored frames.
+pub(crate) fn hashes(units: &[AccessUnit]) -> Vec<String> {
+    units.iter().map(|unit| unit.sha256.clone()).collect()
+}
+
+/// A kvssink, named `sink`, whose pad the test pushes into.
+pub(crate) struct Fed {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) heard: Heard,
+    pad: gst::Pad,
+}
+
+impl Fed {
+    /// In PLAYING, with the beginning of `clip` pushed.
+    pub(crate) fn playing(properties: &str, clip: &Clip) -> Self {
+        let fed = Self::new(properties);
+        fed.play();
+        for event in &clip.events {
+            assert!(fed.event(event.clone()), "{event:?}");
+        }
+        fed
+    }
+
+    /// In NULL.
+    pub(crate) fn new(properties: &str) -> Self {
+        super::init();
+        // A launch line of one element is no pipeline.
+        let pipeline = Pipeline(gst::Pipeline::new());
+        let sink = gst::parse::launch(&format!("kvssink name=sink {properties}")).unwrap();
+        pipeline.0.add(&sink).unwrap();
+        let heard = Heard::of(&pipeline);
+        let pad = gst::Pad::builder(gst::PadDirection::Src)
+            .name("feed")
+            .build();
+        pad.link_full(
+            &sink.static_pad("sink").unwrap(),
+            gst::PadLinkCheck::empty(),
+        )
+        .unwrap();
+        pad.set_active(true).unwrap();
+        Self {
+            pipeline,
+            heard,
+            pad,
+        }
+    }
+
+    pub(crate) fn play(&self) {
+        self.pipeline.0.set_state(gst::State::Playing).unwrap();
+    }
+
+    pub(crate) fn event(&self, event: gst::Event) -> bool {
+        self.pad.push_event(event)
+    }
+
+    pub(crate) fn put(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+        self.pad.push(buffer.clone())
+    }
+
+    /// Puts all of them; each is taken.
+    pub(crate) fn put_all(&self, buffers: &[gst::Buffer]) {
+        for buffer in buffers {
+            self.put(buffer).unwrap();
+        }
+    }
+
+    /// Pushes EOS on a thread of its own, which waits for the acks. What `push_event` said.
+    pub(crate) fn eos(&self) -> JoinHandle<bool> {
+        let pad = self.pad.clone();
+        std::thread::spawn(move || pad.push_event(gst::event::Eos::new()))
+    }
+
+    /// Puts them on a thread of its own, up to the first that is refused.
+    pub(crate) fn put_aside(
+        &self,
+        buffers: Vec<gst::Buffer>,
+    ) -> JoinHandle<Result<gst::FlowSuccess, gst::FlowError>> {
+        let pad = self.pad.clone();
+        std::thread::spawn(move || {
+            let mut outcome = Ok(gst::FlowSuccess::Ok);
+            for buffer in buffers {
+                outcome = pad.push(buffer);
+                if outcome.is_err() {
+                    break;
+                }
+            }
+            outcome
+        })
+    }
+
+    /// EOS, and the bus until its EOS message; then NULL.
+    pub(crate) fn finish(&mut self) {
+        let eos = self.eos();
+        self.until(|message| bus::is_eos(message) || bus::is_error(message, "sink"));
+        assert!(self.heard.eos(), "{:#?}", self.heard);
+        assert!(eos.join().unwrap());
+        self.heard.to_null(&self.pipeline);
+    }
+
+    pub(crate) fn until(&mut self, done: impl FnMut(&gst::Message) -> bool) -> gst::Message {
+        self.heard.until(&self.pipeline, done)
+    }
+
+    pub(crate) fn stats(&self) -> gst::Structure {
+        self.pipeline.stats("sink")
+    }
+}
