@@ -111,7 +111,10 @@ impl Driver {
             if self.intake.with(|session| session.is_stopped()) {
                 return;
             }
-            self.transmit();
+            // What was sent changes what is due: ask again.
+            if self.transmit() {
+                continue;
+            }
             match self.wait(&mut under_way, wake).await {
                 Woke::Answer(answer) => under_way.replace(self.answered(answer)),
                 Woke::Response(Ok(Some(bytes))) => self.handle(Input::Response(&bytes)),
@@ -153,18 +156,21 @@ impl Driver {
         }
     }
 
-    /// As much as the connection takes.
-    fn transmit(&self) {
-        let Some(body) = &self.body else { return };
+    /// As much as the connection takes. True when that was anything.
+    fn transmit(&self) -> bool {
+        let Some(body) = &self.body else { return false };
+        let mut sent = false;
         while let Ok(permit) = body.try_reserve() {
             let Some(chunk) = self
                 .intake
                 .with(|session| session.transmit(self.clock.now()))
             else {
-                return;
+                return sent;
             };
             permit.send(chunk);
+            sent = true;
         }
+        sent
     }
 
     fn handle(&self, input: Input<'_>) {
