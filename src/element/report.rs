@@ -172,6 +172,9 @@ fn fail(element: &KvsSink, error: &StreamError) {
         Fatal::NotFound => {
             gst::element_error!(element, gst::ResourceError::NotFound, ("{text}"), details: details);
         }
+        Fatal::Internal => {
+            gst::element_error!(element, gst::LibraryError::Failed, ("{text}"), details: details);
+        }
         Fatal::Refused | Fatal::Unfinished => {
             gst::element_error!(element, gst::ResourceError::Write, ("{text}"), details: details);
         }

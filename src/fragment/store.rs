@@ -65,6 +65,11 @@ impl Store {
         self.queue.is_empty()
     }
 
+    /// Every fragment before this one is settled.
+    pub(crate) fn settled(&self, before: FragmentId) -> bool {
+        before.0 <= self.base
+    }
+
     /// The id of the fragment that [`Self::begin`] takes next.
     pub(crate) fn next_id(&self) -> FragmentId {
         FragmentId(self.base + self.queue.len() as u64)

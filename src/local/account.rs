@@ -14,10 +14,6 @@ use super::record::FragmentRecord;
 use super::refused::Refused;
 
 const ACCOUNT_ID: &str = "111122223333";
-/// Most tags of a stream.
-pub(crate) const MAX_TAGS: usize = 50;
-/// Longest retention, in hours.
-pub(crate) const MAX_RETENTION: u32 = 87_600;
 /// Fragments kept in memory for each stream; older ones are in the index file only.
 const MAX_FRAGMENTS: usize = 20_000;
 

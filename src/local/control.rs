@@ -1,7 +1,7 @@
 //! The control plane: JSON in, JSON out.
 //!
 //! In: API, body, `now`, the account. Out: the answer's JSON or a refusal. No I/O.
-//! Does not belong here: HTTP (`server`), signatures (`sigv4`), states (`account`).
+//! Does not belong here: limits of parameters (`rules`), HTTP (`server`), signatures (`sigv4`), states (`account`).
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::account::{Account, MAX_RETENTION, MAX_TAGS, NewStream, Stream, StreamDescription};
+use super::account::{Account, NewStream, Stream, StreamDescription};
 use super::refused::Refused;
+use super::rules::{
+    MAX_TAGS, check_data_api, check_media_type, check_name, check_retention, check_tags,
+};
 
 /// What a call may be, by its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,28 +150,13 @@ pub(crate) fn answer(
         Api::UpdateDataRetention => retain(read::<Target>(body)?.find(account)?, &read(body)?),
         Api::GetDataEndpoint => {
             let Endpoint { api_name } = read(body)?;
-            if !DATA_APIS.contains(&api_name.as_str()) {
-                return Err(Refused::argument(format!(
-                    "APIName '{api_name}' is not valid."
-                )));
-            }
+            check_data_api(&api_name)?;
             read::<Target>(body)?.find(account)?;
             Ok(json!({ "DataEndpoint": call.endpoint }))
         }
         Api::PutMedia | Api::GetMedia => Err(Refused::argument("Not a call of the control plane.")),
     }
 }
-
-const DATA_APIS: [&str; 8] = [
-    "PUT_MEDIA",
-    "GET_MEDIA",
-    "LIST_FRAGMENTS",
-    "GET_MEDIA_FOR_FRAGMENT_LIST",
-    "GET_HLS_STREAMING_SESSION_URL",
-    "GET_DASH_STREAMING_SESSION_URL",
-    "GET_CLIP",
-    "GET_IMAGES",
-];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -395,75 +383,6 @@ fn retain(stream: &mut Stream, retain: &Retain) -> Result<Value, Refused> {
     stream.description.retention_hours = hours;
     stream.touch();
     Ok(json!({}))
-}
-
-fn check_name(what: &str, name: &str, max: usize) -> Result<(), Refused> {
-    let regular = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    if name.is_empty() || name.len() > max || !name.chars().all(regular) {
-        return Err(Refused::argument(format!(
-            "{what} must be 1 to {max} of [a-zA-Z0-9_.-]."
-        )));
-    }
-    Ok(())
-}
-
-fn check_media_type(list: &str) -> Result<(), Refused> {
-    let word = |word: &str| {
-        !word.is_empty()
-            && word
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_.+-".contains(c))
-    };
-    let one = |one: &str| {
-        one.split_once('/')
-            .is_some_and(|(kind, sub)| word(kind) && word(sub))
-    };
-    if list.len() > 128 || !list.split(',').all(one) {
-        return Err(Refused::argument(
-            "MediaType must be a list of type/subtype of at most 128 characters.",
-        ));
-    }
-    Ok(())
-}
-
-fn check_retention(hours: u32) -> Result<(), Refused> {
-    if hours > MAX_RETENTION {
-        return Err(Refused::argument(format!(
-            "DataRetentionInHours must be at most {MAX_RETENTION}."
-        )));
-    }
-    Ok(())
-}
-
-fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), Refused> {
-    let regular = |text: &str| {
-        text.chars()
-            .all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c))
-    };
-    if tags.len() > MAX_TAGS {
-        let message = format!("A stream may have {MAX_TAGS} tags.");
-        return Err(Refused::new(
-            400,
-            "TagsPerResourceExceededLimitException",
-            message,
-        ));
-    }
-    for (key, value) in tags {
-        let length = 1..=128;
-        if !length.contains(&key.chars().count())
-            || value.chars().count() > 256
-            || !regular(key)
-            || !regular(value)
-        {
-            return Err(Refused::argument(
-                "Tag keys have 1 to 128, values up to 256 of letters, digits, _.:/=+-@.",
-            ));
-        }
-        if key.starts_with("aws:") {
-            return Err(Refused::argument("Tag keys must not begin with 'aws:'."));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -395,12 +395,11 @@ mod tests {
     use super::super::mkv::put;
     use super::*;
 
-    fn read(reader: &mut Reader) -> Result<Vec<Event>, Wrong> {
-        let mut events = Vec::new();
+    fn read(reader: &mut Reader, events: &mut Vec<Event>) -> Result<(), Wrong> {
         while let Some(event) = reader.next()? {
             events.push(event);
         }
-        Ok(events)
+        Ok(())
     }
 
     fn read_cut_at(body: &[u8], cut: usize) -> (Vec<Event>, Option<Wrong>, bool) {
@@ -408,9 +407,8 @@ mod tests {
         let mut events = Vec::new();
         for part in [&body[..cut], &body[cut..]] {
             reader.feed(part);
-            match read(&mut reader) {
-                Ok(more) => events.extend(more),
-                Err(wrong) => return (events, Some(wrong), false),
+            if let Err(wrong) = read(&mut reader, &mut events) {
+                return (events, Some(wrong), false);
             }
         }
         (events, None, reader.may_end())
@@ -479,7 +477,7 @@ mod tests {
         let body = live_body();
         let mut reader = Reader::new(1_000);
         reader.feed(&body[..body.len() - 1]);
-        read(&mut reader).unwrap();
+        read(&mut reader, &mut Vec::new()).unwrap();
         assert!(!reader.may_end());
     }
 

@@ -3,7 +3,7 @@
 //! Each fragment comes as the service sends it: EBML header, Segment of unknown size, Info, Tracks, Tags with
 //! number and timestamps, the Cluster, then its own tags and where to go on. With `NOW` the response lives until
 //! the caller leaves and carries each fragment when it has been stored; with any other selector it ends after the
-//! fragments that are stored (the real service would wait for more).
+//! fragments that are stored (the real service would wait for more). Fragments of a stream without retention are given, too.
 
 use std::sync::Arc;
 

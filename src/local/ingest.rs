@@ -3,34 +3,23 @@
 //! In: bytes in any chunking. Out: [`Step`]s: a fragment has begun, a fragment is complete; or a
 //! [`Refusal`], after which the session is over. No I/O, no clock: `now` is a parameter.
 //!
-//! Belongs here: the order of elements, limits of a fragment, timecodes, tags.
-//! Does not belong here: elements (`ebml`), codecs (`tracks`), acks (`session`), files (`archive`).
+//! Belongs here: the order of elements, limits of a fragment, timecodes.
+//! Does not belong here: elements (`ebml`), codecs (`tracks`), what tags say (`tags`), acks (`session`), files (`archive`).
 //!
 //! One Cluster is one fragment. It is complete at the next Cluster, at the tag
-//! [`END_OF_FRAGMENT`] or at the end of the body. Tags belong to the Cluster before them; those before the
-//! first Cluster, or after an [`END_OF_FRAGMENT`], to the next one.
+//! [`END_OF_FRAGMENT`](super::tags::END_OF_FRAGMENT) or at the end of the body. Tags belong to the Cluster before them; those before the
+//! first Cluster, or after an [`END_OF_FRAGMENT`](super::tags::END_OF_FRAGMENT), to the next one.
 
 use bytes::Bytes;
 
 use super::ack::ErrorId;
-use super::ebml::{Element, Event, Reader, Wrong, children, string, vint};
+use super::ebml::{Element, Event, Reader, Wrong, children, vint};
 use super::mkv::{self, id};
+use super::tags::FragmentTags;
 use super::tracks::{self, Refused, Track};
 
-/// The tag that ends a fragment at once.
-pub(crate) const END_OF_FRAGMENT: &str = "AWS_KINESISVIDEO_END_OF_FRAGMENT";
-/// The service's own tag names that a producer may send.
-const AWS_TAGS: [&str; 4] = [
-    END_OF_FRAGMENT,
-    "AWS_KINESISVIDEO_IMAGE_GENERATION",
-    "AWS_KINESISVIDEO_IMAGE_PREFIX",
-    "AWS_KINESISVIDEO_NOTIFICATION",
-];
 const MAX_FRAGMENT_BYTES: u64 = 50_000_000;
 const MAX_FRAGMENT_MS: u64 = 20_000;
-const MAX_TAGS: usize = 10;
-const MAX_TAG_NAME: usize = 128;
-const MAX_TAG_VALUE: usize = 256;
 /// How far ahead of the service's clock a producer timestamp may be. [inf: the limit is not documented]
 const MAX_FUTURE_MS: u64 = 10 * 60 * 1000;
 
@@ -110,7 +99,7 @@ pub(crate) struct Fragment {
     pub(crate) frames: u32,
     /// The Cluster's payload: timecode and blocks as they came.
     pub(crate) cluster: Vec<u8>,
-    /// All tags but [`END_OF_FRAGMENT`].
+    /// All tags but [`END_OF_FRAGMENT`](super::tags::END_OF_FRAGMENT).
     pub(crate) tags: Vec<(String, String)>,
 }
 
@@ -143,7 +132,7 @@ pub(crate) struct Ingest {
     scale_ns: u64,
     tracks: Vec<Track>,
     open: Option<Open>,
-    tags: Vec<(String, String)>,
+    tags: FragmentTags,
     /// The greatest frame timecode so far, in ticks: the next Cluster must be later.
     greatest: Option<i64>,
     completed: bool,
@@ -161,7 +150,7 @@ impl Ingest {
             scale_ns: 0,
             tracks: Vec::new(),
             open: None,
-            tags: Vec::new(),
+            tags: FragmentTags::default(),
             greatest: None,
             completed: false,
             current_ms: None,
@@ -267,7 +256,7 @@ impl Ingest {
             duration_ms: self.milliseconds(open.greatest) - timecode_ms,
             frames: open.frames,
             cluster: open.cluster,
-            tags: std::mem::take(&mut self.tags),
+            tags: self.tags.take(),
         })))
     }
 
@@ -281,7 +270,7 @@ impl Ingest {
                 Ok(None)
             }
             id::BLOCK_GROUP => {
-                let parts = children(element.payload()).or_else(|what| invalid(what))?;
+                let parts = children(element.payload()).or_else(invalid)?;
                 let mut blocks = parts.iter().filter(|(id, _)| *id == id::BLOCK);
                 let (Some((_, block)), None) = (blocks.next(), blocks.next()) else {
                     return invalid("a BlockGroup without one Block");
@@ -303,7 +292,7 @@ impl Ingest {
     }
 
     fn timecode(&mut self, payload: &[u8], now_ms: u64) -> Result<Option<Step>, Refusal> {
-        let ticks = super::ebml::uint(payload).or_else(|what| invalid(what))?;
+        let ticks = super::ebml::uint(payload).or_else(invalid)?;
         let Some(timecode) = i64::try_from(ticks)
             .ok()
             .filter(|ticks| *ticks < i64::MAX / 2)
@@ -345,7 +334,7 @@ impl Ingest {
         let Some(cluster) = open.timecode else {
             return invalid("a block before the Timecode");
         };
-        let Some((Some(number), len)) = vint(payload).or_else(|what| invalid(what))? else {
+        let Some((Some(number), len)) = vint(payload).or_else(invalid)? else {
             return invalid("a block without track number");
         };
         let Some(([high, low, flags], frame)) = payload[len..].split_first_chunk::<3>() else {
@@ -376,61 +365,13 @@ impl Ingest {
     }
 
     fn tags(&mut self, payload: &[u8]) -> Result<Option<Step>, Refusal> {
-        let mut end = false;
-        for (id, tag) in children(payload).or_else(|what| invalid(what))? {
-            if id != id::TAG {
-                continue;
-            }
-            for (id, simple) in children(tag).or_else(|what| invalid(what))? {
-                if id == id::SIMPLE_TAG {
-                    end |= self.simple_tag(simple, end)?;
-                }
-            }
-        }
-        if !end {
+        if !self.tags.add(payload)? {
             return Ok(None);
         }
         if self.open.is_none() {
             return invalid("an end of fragment without a fragment");
         }
         self.complete()
-    }
-
-    /// Takes one tag; true if it ends the fragment.
-    fn simple_tag(&mut self, simple: &[u8], ended: bool) -> Result<bool, Refusal> {
-        let (mut name, mut value) = ("", "");
-        for (id, payload) in children(simple).or_else(|what| invalid(what))? {
-            match id {
-                id::TAG_NAME => name = string(payload).or_else(|what| invalid(what))?,
-                id::TAG_STRING => value = string(payload).or_else(|what| invalid(what))?,
-                _ => {}
-            }
-        }
-        if name.is_empty() {
-            return invalid("a tag without a name");
-        }
-        if name.len() > MAX_TAG_NAME || value.len() > MAX_TAG_VALUE {
-            return refuse(
-                ErrorId::FragmentMetadataLimitReached,
-                "a tag that is too long",
-            );
-        }
-        let end = name == END_OF_FRAGMENT;
-        if end && ended {
-            return invalid("an end of fragment twice");
-        }
-        if name.starts_with("AWS") && !AWS_TAGS.contains(&name) {
-            return invalid("a tag name that begins with AWS");
-        }
-        // The end of the fragment counts too.
-        if self.tags.len() + usize::from(ended) == MAX_TAGS {
-            let what = format!("more than {MAX_TAGS} tags");
-            return refuse(ErrorId::FragmentMetadataLimitReached, what);
-        }
-        if !end {
-            self.tags.push((name.to_owned(), value.to_owned()));
-        }
-        Ok(end)
     }
 
     fn milliseconds(&self, ticks: i64) -> u64 {

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use test_case::test_case;
 
 use super::super::sample::{
@@ -269,4 +270,21 @@ fn no_info() -> Vec<u8> {
 #[test_case(4012, four_tracks(); "four tracks")]
 fn what_the_service_refuses(id: u16, parts: Vec<Vec<u8>>) {
     assert_eq!(error(&parts).id(), id);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(
+        changes in prop::collection::vec((0..2000_usize, any::<u8>()), 1..6),
+        cut in 0..2000_usize,
+    ) {
+        let mut body = [video_header(), cluster(1_000), some_tags(2), end_of_fragment(), cluster(2_000)].concat();
+        for (at, byte) in changes {
+            let at = at % body.len();
+            body[at] = byte;
+        }
+        let cut = cut % body.len();
+        let whole = ingest_cut_at(&body, 0, Timecodes::Absolute);
+        prop_assert_eq!(ingest_cut_at(&body, cut, Timecodes::Absolute), whole);
+    }
 }

@@ -4,8 +4,8 @@
 //! verified, media checked by the service's rules while they arrive, and everything kept as playable files.
 //!
 //! ```text
-//! server ─▶ sigv4 ─▶ control ─▶ account                          (control plane)
-//!              └───▶ session ─▶ ingest ─▶ ebml, tracks           (PutMedia)
+//! server ─▶ sigv4 ─▶ control ─▶ rules, account                  (control plane)
+//!              └───▶ session ─▶ ingest ─▶ ebml, tracks, tags     (PutMedia)
 //!                       └────▶ archive, ack
 //!              └───▶ get_media ─▶ archive                        (GetMedia)
 //! ```
@@ -28,12 +28,14 @@ mod mkv;
 mod options;
 mod record;
 mod refused;
+mod rules;
 #[cfg(test)]
 mod sample;
 mod server;
 mod service;
 mod session;
 mod sigv4;
+mod tags;
 mod tls;
 mod tracks;
 
@@ -50,7 +52,7 @@ use tokio::sync::watch;
 
 pub use account::{StreamDescription, StreamStatus};
 pub use ack::ErrorId;
-pub use options::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Options};
+pub use options::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Log, Options};
 pub use record::{FragmentRecord, RequestRecord};
 
 use account::Account;
@@ -175,7 +177,7 @@ impl Local {
     pub fn wait_for(&self, limit: Duration, mut condition: impl FnMut(&Self) -> bool) -> bool {
         let start = clock::start();
         loop {
-            let seen = self.service.changes();
+            let seen = self.service.seen();
             if condition(self) {
                 return true;
             }

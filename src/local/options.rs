@@ -10,6 +10,9 @@ pub const DEFAULT_ACCESS_KEY: &str = "AKIDLOCAL";
 /// The secret key of [`Options::default`].
 pub const DEFAULT_SECRET_KEY: &str = "local-secret";
 
+/// Takes the lines of the log.
+pub type Log = Box<dyn Fn(&str) + Send + Sync>;
+
 /// How a local service is started; see the fields.
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
@@ -37,7 +40,7 @@ pub struct Options {
     /// How far the service's clock is ahead of the machine's (behind, if negative).
     pub clock_offset_ms: i64,
     /// Where log lines go: one for each call and each session's end, never a secret.
-    pub log: Option<Box<dyn Fn(&str) + Send + Sync>>,
+    pub log: Option<Log>,
 }
 
 impl Default for Options {

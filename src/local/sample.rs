@@ -1,6 +1,7 @@
 //! Media for tests: a header and clusters that the service takes, and ways to spoil them.
 
 use super::mkv::{id, put, put_uint, tags};
+use super::tags::END_OF_FRAGMENT;
 
 /// avcC of a 160 × 120 picture by x264, with four bytes for a NAL unit's length.
 pub(crate) const AVCC: &[u8] = &[
@@ -28,12 +29,15 @@ fn element(id: u32, payload: &[u8]) -> Vec<u8> {
 
 /// EBML header, Segment, Info.
 pub(crate) fn start() -> Vec<u8> {
+    let mut ebml = element(id::DOC_TYPE, b"matroska");
+    put_uint(&mut ebml, 0x4287, 2);
+    put_uint(&mut ebml, id::DOC_TYPE_READ_VERSION, 2);
     let mut scale = Vec::new();
     put_uint(&mut scale, id::TIMECODE_SCALE, 1_000_000);
     put(&mut scale, 0x4D80, b"sample");
     put(&mut scale, 0x5741, b"sample");
     [
-        element(id::EBML, &element(id::DOC_TYPE, b"matroska")),
+        element(id::EBML, &ebml),
         unknown(id::SEGMENT),
         element(id::INFO, &scale),
     ]
@@ -115,5 +119,5 @@ pub(crate) fn some_tags(count: usize) -> Vec<u8> {
 
 /// The tag that ends a fragment.
 pub(crate) fn end_of_fragment() -> Vec<u8> {
-    tags([(super::ingest::END_OF_FRAGMENT, "")])
+    tags([(END_OF_FRAGMENT, "")])
 }

@@ -2,7 +2,7 @@
 //!
 //! Belongs here: hyper. Does not belong here: what a call means (`control`, `session`, `get_media`).
 //!
-//! Every request passes [`admit`], the single place where it is let in or refused.
+//! Every call of an API passes [`admit`], the single place where it is let in or refused.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -34,6 +34,8 @@ use super::sigv4::{self, Payload, Scope};
 
 /// Largest body of a call other than `PutMedia`.
 const MAX_BODY: usize = 1 << 20;
+/// Longest name or user agent in a record: that of the longest stream name.
+const MAX_RECORDED: usize = 256;
 /// Before the next attempt when a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -119,12 +121,12 @@ async fn answer(
         .and_then(|agent| agent.to_str().ok());
     service.record(RequestRecord {
         at_ms: service.clock.now_ms(),
-        api: api.map_or_else(|| parts.uri.path().to_owned(), |api| format!("{api:?}")),
-        stream,
+        api: api.map_or_else(|| short(parts.uri.path()), |api| format!("{api:?}")),
+        stream: stream.as_deref().map(short),
         status: response.status().as_u16(),
         error,
         request_id,
-        user_agent: user_agent.map(str::to_owned),
+        user_agent: user_agent.map(short),
     });
     Ok(response)
 }
@@ -248,6 +250,11 @@ fn http_date(now_ms: u64) -> String {
         .unwrap_or_default()
 }
 
+/// What callers choose is cut for the records, of which many are kept.
+fn short(text: &str) -> String {
+    text.chars().take(MAX_RECORDED).collect()
+}
+
 fn request_id() -> String {
     let hex = format!("{:032x}", fastrand::u128(..));
     format!(
@@ -288,5 +295,14 @@ impl Body for Reply {
             Self::Live(body) => body.poll_recv(context),
         };
         bytes.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(body) => {
+                SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
+            }
+            Self::Live(_) => SizeHint::default(),
+        }
     }
 }

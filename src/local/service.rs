@@ -11,14 +11,12 @@ use tokio::sync::watch;
 
 use super::account::Account;
 use super::clock::Clock;
+use super::options::Log;
 use super::record::RequestRecord;
 use super::sigv4::Keys;
 
 /// Calls that are remembered.
 const MAX_REQUESTS: usize = 10_000;
-
-/// Where log lines go.
-pub(crate) type Log = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Limits of a session.
 #[derive(Debug, Clone, Copy)]
@@ -135,16 +133,17 @@ impl Service {
         self.news.send_replace(());
     }
 
-    /// How many changes there have been.
-    pub(crate) fn changes(&self) -> u64 {
-        *lock(&self.changes)
+    /// What has changed up to now.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen {
+            changes: *lock(&self.changes),
+            next_change_ms: self.look(Account::next_change_ms),
+        }
     }
 
-    /// Waits on a plain thread for a change after the first `seen`, at most `limit`.
-    pub(crate) fn wait_for_change(&self, seen: u64, limit: Duration) {
-        // A stream that becomes ACTIVE changes by the clock alone.
-        let next = self.look(Account::next_change_ms);
-        let limit = next.map_or(limit, |at_ms| {
+    /// Waits on a plain thread for a change after `seen`, at most `limit`.
+    pub(crate) fn wait_for_change(&self, seen: Seen, limit: Duration) {
+        let limit = seen.next_change_ms.map_or(limit, |at_ms| {
             limit.min(Duration::from_millis(
                 at_ms.saturating_sub(self.clock.now_ms()) + 1,
             ))
@@ -152,9 +151,17 @@ impl Service {
         let changes = lock(&self.changes);
         drop(
             self.changed
-                .wait_timeout_while(changes, limit, |changes| *changes == seen),
+                .wait_timeout_while(changes, limit, |changes| *changes == seen.changes),
         );
     }
+}
+
+/// A point in the history of changes. To be taken before one looks, or a change between is missed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    changes: u64,
+    /// A stream that becomes ACTIVE changes by the clock alone.
+    next_change_ms: Option<u64>,
 }
 
 /// A lock that survives a panic elsewhere: what it guards is consistent between statements.

@@ -4,14 +4,13 @@
 //! Belongs here: which ack is sent when, the limits in time. Does not belong here: what a fragment must be
 //! (`ingest`), files (`archive`), how an ack looks (`ack`).
 
-use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::account::StreamStatus;
 use super::ack::{Ack, AckWriter, ErrorId};
@@ -206,7 +205,15 @@ impl Session {
 
     /// Reads the body to its end and answers it. Returns whether the HTTP connection may go on.
     pub(crate) async fn run(mut self, mut body: Incoming, first: Option<Bytes>) -> bool {
-        let end = self.receive(&mut body, first).await;
+        let life = self.connection.service.patience.connection;
+        let too_old = refused(
+            ErrorId::MaxConnectionDurationReached,
+            "the connection is too old",
+        );
+        // Around everything: also a producer that does not read its acks has but one life.
+        let end = timeout(life, self.receive(&mut body, first))
+            .await
+            .unwrap_or(Err(too_old));
         let fragments = self.fragments;
         let service = Arc::clone(&self.connection.service);
         let name = self.connection.name.clone();
@@ -223,7 +230,7 @@ impl Session {
                 number,
             };
             // Whoever does not listen cannot be told.
-            let _ = self.acks.emit(ack).await;
+            let _ = timeout(LINGER, self.acks.emit(ack)).await;
         }
         service.say(&format!("session of {name} {how}; {fragments} fragments"));
         // First the connection, then the end of the response: who sees the end may connect again.
@@ -244,20 +251,12 @@ impl Session {
             ));
         }
         let patience = self.connection.service.patience;
-        let mut life = pin!(sleep(patience.connection));
         if let Some(bytes) = first {
             self.take(&bytes).await?;
         }
         let mut silence = std::time::Duration::ZERO;
         loop {
-            let frame = tokio::select! {
-                biased;
-                () = &mut life => {
-                    return Err(refused(ErrorId::MaxConnectionDurationReached, "the connection is too old"));
-                }
-                frame = timeout(patience.idle, body.frame()) => frame,
-            };
-            match frame {
+            match timeout(patience.idle, body.frame()).await {
                 Ok(Some(Ok(frame))) => {
                     silence = std::time::Duration::ZERO;
                     if let Ok(bytes) = frame.into_data() {

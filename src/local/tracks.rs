@@ -20,7 +20,8 @@ const HEVC: &str = "V_MPEGH/ISO/HEVC";
 /// A refusal: the ack's id and a sentence for the log.
 pub(crate) type Refused = (ErrorId, String);
 
-fn invalid(what: impl Into<String>) -> Refused {
+/// Refuses what is not the Matroska that the service takes.
+pub(crate) fn invalid(what: impl Into<String>) -> Refused {
     (ErrorId::InvalidMkvData, what.into())
 }
 

@@ -217,20 +217,19 @@ impl ControlPlane {
     where
         E: Error + ProvideErrorMetadata + 'static,
     {
+        if let Some(error) = failure::find::<CredentialsError>(error) {
+            return failure::credentials(call, error);
+        }
         let status = error.raw_response().map(|raw| raw.status().as_u16());
         match (error, status) {
-            (SdkError::ServiceError(_), Some(status)) | (_, Some(status @ 300..)) => {
-                failure::refusal(
-                    call,
-                    status,
-                    error.code().unwrap_or_default(),
-                    error.request_id(),
-                    error.message(),
-                )
-            }
-            _ if failure::find::<CredentialsError>(error).is_some() => {
-                failure::credentials(call, error)
-            }
+            // A success that makes no sense is none of the service's: see `senseless`.
+            (_, Some(status @ 300..)) => failure::refusal(
+                call,
+                status,
+                error.code().unwrap_or_default(),
+                error.request_id(),
+                error.message(),
+            ),
             (SdkError::ConstructionFailure(_), _) => failure::request(call, failure::chain(error)),
             _ => failure::transport(call, &self.place, error),
         }

@@ -15,7 +15,7 @@ use aws_credential_types::{
 };
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{Credentials, sign::wall_now};
+use super::{Credentials, clock::system_now};
 
 /// Credentials that end within this time are fetched anew: longer than any call takes.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
@@ -55,7 +55,7 @@ struct LazyChain {
 impl LazyChain {
     async fn keys(&self) -> provider::Result {
         let mut kept = self.kept.lock().await;
-        if let Some(keys) = kept.as_ref().filter(|keys| is_fresh(keys, wall_now())) {
+        if let Some(keys) = kept.as_ref().filter(|keys| is_fresh(keys, system_now())) {
             return Ok(keys.clone());
         }
         let chain = self

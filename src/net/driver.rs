@@ -4,7 +4,12 @@
 //! of the body go into a small channel; its room is the wire's.
 //! Does not belong here: any decision. The session decides.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -91,7 +96,7 @@ impl Driver {
         let mut under_way = UnderWay::Nothing;
         loop {
             let wake = loop {
-                match self.intake.with(|session| session.poll(self.clock.now())) {
+                match self.next_output() {
                     Output::Wait { at, .. } => break at,
                     Output::Tell(event) => tell(&*self.callbacks, &event),
                     Output::Call(call) => under_way.replace(self.call(call)),
@@ -106,7 +111,10 @@ impl Driver {
             if self.intake.with(|session| session.is_stopped()) {
                 return;
             }
-            self.transmit();
+            // What was sent changes what is due: ask again.
+            if self.transmit() {
+                continue;
+            }
             match self.wait(&mut under_way, wake).await {
                 Woke::Answer(answer) => under_way.replace(self.answered(answer)),
                 Woke::Response(Ok(Some(bytes))) => self.handle(Input::Response(&bytes)),
@@ -123,6 +131,10 @@ impl Driver {
                 Woke::Room(true) | Woke::Work | Woke::Timer => {}
             }
         }
+    }
+
+    fn next_output(&self) -> Output {
+        self.intake.with(|session| session.poll(self.clock.now()))
     }
 
     async fn wait(&self, under_way: &mut UnderWay, wake: Option<Mono>) -> Woke {
@@ -144,18 +156,21 @@ impl Driver {
         }
     }
 
-    /// As much as the connection takes.
-    fn transmit(&self) {
-        let Some(body) = &self.body else { return };
+    /// As much as the connection takes. True when that was anything.
+    fn transmit(&self) -> bool {
+        let Some(body) = &self.body else { return false };
+        let mut sent = false;
         while let Ok(permit) = body.try_reserve() {
             let Some(chunk) = self
                 .intake
                 .with(|session| session.transmit(self.clock.now()))
             else {
-                return;
+                return sent;
             };
             permit.send(chunk);
+            sent = true;
         }
+        sent
     }
 
     fn handle(&self, input: Input<'_>) {
@@ -231,9 +246,18 @@ impl Driver {
     }
 }
 
-/// However the loop ends, whoever waits for the stream is let go.
+/// However the loop ends (a callback of the application may panic), the stream ends with it and says so.
 impl Drop for Driver {
     fn drop(&mut self) {
+        self.intake
+            .with(|session| session.abandon(self.clock.now()));
+        while let Output::Tell(event) = self.next_output() {
+            // Already unwinding, a second panic would end the process.
+            let told = AssertUnwindSafe(|| tell(&*self.callbacks, &event));
+            if catch_unwind(told).is_err() {
+                break;
+            }
+        }
         self.intake.close();
     }
 }

@@ -144,6 +144,7 @@ impl Intake {
                 _ => {}
             }
             if !go_on() {
+                state.session.resume();
                 return Err(DrainError::Interrupted);
             }
             state = self.wait(state);
@@ -167,6 +168,8 @@ impl Intake {
     }
 
     /// For the driver: it is gone, whoever waits may go.
+    ///
+    /// The session is stopped by then, so no frame is taken any more.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();

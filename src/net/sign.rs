@@ -4,7 +4,6 @@
 //! `x-amz-security-token`. The body is not signed: its hash is that of the empty one (kvs-facts §3, §3b).
 //! Belongs here: what is signed and how. Does not belong here: the control plane (its SDK signs itself).
 
-pub(crate) use super::clock::system_now as wall_now;
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;

@@ -18,7 +18,7 @@ use crate::{
 pub enum Refused {
     /// There is no room (offline): try again when there is. The frame is given back; it was not counted.
     Full(Frame),
-    /// The session is over.
+    /// The session is over, or is to be.
     Stopped,
 }
 
@@ -42,13 +42,14 @@ impl Session {
     /// # Errors
     /// [`Refused::Full`] only offline; [`Refused::Stopped`] after the end.
     pub fn put_frame(&mut self, now: Mono, frame: Frame) -> Result<(), Refused> {
-        if self.is_stopped() {
+        if self.is_stopped() || self.ending.is_some_and(|ending| ending.stop) {
             return Err(Refused::Stopped);
         }
         let mut placed = self.cutter.place(&frame);
         if let Some((block, timecode)) = block(&frame, &placed) {
+            // Ended in both, before the frame may be refused: whoever is refused may go on with another frame.
             if let Placed::Begins { .. } = placed {
-                self.store.complete();
+                self.end_fragment();
             }
             match self.definition.streaming_type {
                 StreamingType::Offline if !self.fits_offline(&block, timecode.is_some()) => {
@@ -82,7 +83,11 @@ impl Session {
     }
 
     /// A frame that could not even be put: it is counted as come and as dropped.
+    /// After the end it does not matter any more, like a frame that comes then.
     pub fn drop_frame(&mut self, now: Mono, reason: DropReason, at: Timestamp) {
+        if self.is_stopped() {
+            return;
+        }
         self.stats.frames_in += 1;
         self.lose(now, reason, 1, at, at);
     }

@@ -19,6 +19,7 @@ impl Session {
     pub fn wants_transmit(&self) -> bool {
         match &self.state {
             State::Opening(link) => link.header.is_some(),
+            State::Streaming(link) if self.is_useless(link) => false,
             State::Streaming(link) => {
                 link.header.is_some() || self.store.has_unsent() || self.ends(link)
             }
@@ -37,20 +38,17 @@ impl Session {
     }
 
     fn next_chunk(&mut self, now: Mono) -> Option<Bytes> {
-        let streaming = matches!(self.state, State::Streaming(_));
         let (State::Opening(link) | State::Streaming(link)) = &mut self.state else {
             return None;
         };
         if let Some(header) = link.header.take() {
             return Some(header);
         }
-        if !streaming {
-            return None;
-        }
-        if let State::Streaming(link) = &self.state
-            && self.ends(link)
-        {
-            return self.end_link(now);
+        match &self.state {
+            State::Streaming(link) if self.is_useless(link) => return None,
+            State::Streaming(link) if self.ends(link) => return self.end_link(now),
+            State::Streaming(_) => {}
+            _ => return None,
         }
         let begins = self.store.at_boundary();
         let chunk = self.store.next_chunk()?;
@@ -59,15 +57,21 @@ impl Session {
                 .store
                 .current()
                 .is_some_and(|fragment| fragment.sent > 1);
-        let crossed = self.store.at_boundary() && self.store.sent_pending().next().is_some();
-        if let State::Streaming(link) = &mut self.state {
-            link.clusters += u64::from(begins);
-            if crossed {
-                link.due.get_or_insert(now);
-            }
+        if begins && let State::Streaming(link) = &mut self.state {
+            link.clusters += 1;
+            // BUFFERING of this one, RECEIVED and PERSISTED of the one before.
+            link.due.get_or_insert(now);
         }
         self.stats.fragments_resent += u64::from(resent);
         Some(chunk)
+    }
+
+    /// No media was sent in this session, and what is next does not go under its header: it was evicted meanwhile.
+    fn is_useless(&self, link: &Link) -> bool {
+        let next = self.store.current();
+        link.clusters == 0
+            && self.store.at_boundary()
+            && next.is_none_or(|next| next.tracks != link.tracks)
     }
 
     /// This session has sent all that it can: the end of the stream, other tracks, or too much without confirmation.
@@ -180,10 +184,17 @@ impl Session {
             (AckKind::Error, _) => return self.refused(now, &ack),
             _ => {}
         }
-        let waits = self.store.sent_pending().next().is_some();
+        let due = self.owes_ack();
         if let Some(link) = self.state.link_mut() {
-            link.due = waits.then_some(now);
+            link.due = due.then_some(now);
         }
+    }
+
+    /// A fragment is not settled though the service knows its end: another began after it, or its end was sent.
+    fn owes_ack(&self) -> bool {
+        let mut complete = self.store.sent_pending();
+        let last_is_known = !self.store.at_boundary() || !matches!(self.state, State::Streaming(_));
+        complete.next().is_some() && (last_is_known || complete.next().is_some())
     }
 
     fn persisted(&mut self, now: Mono, timecode: Timecode) {
@@ -256,18 +267,20 @@ impl Session {
                     self.tell(Event::State(self.state.name()));
                 }
             }
-            State::Streaming(link) if link.clusters == 0 && self.store.at_boundary() => {
-                let fits = self
-                    .store
-                    .current()
-                    .is_some_and(|next| next.tracks == link.tracks);
-                if !fits {
-                    self.outputs.push_back(Output::Abort);
-                    self.enter(State::Ready);
-                }
+            State::Streaming(link) if self.is_useless(link) => self.leave_link(),
+            // Nobody will come any more that could use it.
+            State::Opening(_) if self.ending.is_some() && self.store.is_empty() => {
+                self.leave_link()
             }
             _ => {}
         }
+    }
+
+    /// The connection has done what it was for.
+    pub(super) fn leave_link(&mut self) {
+        self.outputs.push_back(Output::Abort);
+        self.store.rewind();
+        self.enter(State::Ready);
     }
 
     /// When the link has waited long enough, and for what.
@@ -313,10 +326,11 @@ impl Session {
                 );
             }
             // With acks everything is settled; the end of the response would have told nothing new.
-            State::Closing { .. } if self.definition.fragment_acks => {
-                self.outputs.push_back(Output::Abort);
-                self.store.rewind();
-                self.enter(State::Ready);
+            State::Closing { .. } if self.definition.fragment_acks => self.leave_link(),
+            State::Closing { .. } => {
+                let silence = self.definition.completion_timeout.as_secs();
+                let failure = lost(format!("the response did not end within {silence} s"));
+                self.act(now, Action::Resolve, &failure, None);
             }
             _ => {
                 let silence = self.definition.connection_staleness.as_secs();

@@ -20,7 +20,11 @@ mod event;
 mod frames;
 mod link;
 mod policy;
+#[cfg(test)]
+mod sim;
 mod state;
+#[cfg(test)]
+mod table;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -39,7 +43,7 @@ use state::{State, Step};
 
 use crate::{
     definition::StreamDefinition,
-    fragment::{Cutter, DropReason, Store},
+    fragment::{Cutter, DropReason, FragmentId, Store},
     time::{Mono, Timestamp},
 };
 
@@ -115,6 +119,8 @@ pub enum Output {
 #[derive(Clone, Copy)]
 struct Ending {
     deadline: Mono,
+    /// Fragments before this one are to be settled.
+    until: FragmentId,
     /// Stop for good; otherwise the stream may go on with a key frame.
     stop: bool,
 }
@@ -201,7 +207,8 @@ impl Session {
     }
 
     /// Ends the stream: everything that was put is sent and PERSISTED, or counted as dropped at `deadline`. With `stop`
-    /// it is over then; without, a key frame goes on. The outcome is [`Self::ended`].
+    /// it is over then, and no frame is taken any more; without, a key frame goes on, and is not waited for. The outcome is
+    /// [`Self::ended`].
     pub fn end(&mut self, now: Mono, deadline: Mono, stop: bool) {
         if matches!(self.state, State::Stopped) {
             return;
@@ -214,9 +221,17 @@ impl Session {
             .map_or(deadline, |ending| ending.deadline.min(deadline));
         self.ending = Some(Ending {
             deadline,
+            until: self.store.next_id(),
             stop: stop || self.ending.is_some_and(|ending| ending.stop),
         });
-        self.advance(now);
+        self.settle(now);
+    }
+
+    /// The end that was asked for, unless it is for good, is not wanted any more: frames may follow.
+    pub fn resume(&mut self) {
+        if self.ending.is_some_and(|ending| !ending.stop) {
+            self.ending = None;
+        }
     }
 
     /// How the last [`Self::end`] came out; `None` while it is under way. An error stays.
@@ -227,6 +242,27 @@ impl Session {
     /// The session is over: no input matters any more.
     pub fn is_stopped(&self) -> bool {
         matches!(self.state, State::Stopped)
+    }
+
+    /// Nobody drives this session any more: the end, with everything that is still kept counted as dropped.
+    pub fn abandon(&mut self, now: Mono) {
+        if self.is_stopped() {
+            return;
+        }
+        let missing = self.store.frames();
+        let message =
+            format!("the thread of the producer failed; {missing} frames were not PERSISTED");
+        self.stop(
+            now,
+            Err(StreamError {
+                fatal: Fatal::Internal,
+                message,
+                status: None,
+                request_id: None,
+                error_id: None,
+                missing,
+            }),
+        );
     }
 
     /// What to do next. Poll until it says [`Output::Wait`].
@@ -307,6 +343,10 @@ impl Session {
 
     /// Does what the policy says. `error_id` is that of the ERROR ack, if it was one.
     fn act(&mut self, now: Mono, action: Action, failure: &Failure, error_id: Option<u32>) {
+        if matches!(self.state, State::Closing { .. }) && self.definition.fragment_acks {
+            // All that was sent is settled: however it ends, nothing is lost by it.
+            return self.leave_link();
+        }
         let same = match failure.call {
             Call::PutMedia => Step::Open,
             call => Step::Call(call),
@@ -393,12 +433,12 @@ impl Session {
             self.evict(now, timecode, DropReason::Unfinished);
         }
         self.tell_losses();
+        self.enter(State::Stopped);
         if let Err(error) = &outcome {
             self.tell(Event::Failed(error.clone()));
         }
         self.ending = None;
         self.ended = Some(outcome);
-        self.enter(State::Stopped);
         let stats = self.stats();
         self.tell(Event::Closed(stats));
     }
@@ -409,21 +449,29 @@ impl Session {
             State::New => self.call(Call::Describe),
             State::Unannounced if self.content_type().is_some() => self.call(Call::Create),
             State::Ready if self.store.has_unsent() => self.open(now),
-            State::Streaming(_) | State::Draining(_) => self.advance_link(now),
+            State::Opening(_) | State::Streaming(_) | State::Draining(_) => self.advance_link(now),
             _ => {}
         }
+        self.settle(now);
+    }
+
+    /// The end that was asked for, when nothing is missing to it.
+    fn settle(&mut self, now: Mono) {
         if let Some(ending) = self.ending
-            && self.store.is_empty()
-            && self.state.link().is_none()
+            && self.store.settled(ending.until)
+            && (self.state.link().is_none() || !self.store.is_empty())
         {
-            self.tell_losses();
-            if ending.stop {
-                self.stop(now, Ok(()));
-            } else {
-                self.ending = None;
-                self.ended = Some(Ok(()));
-            }
+            self.end_well(now, ending);
         }
+    }
+
+    fn end_well(&mut self, now: Mono, ending: Ending) {
+        if ending.stop {
+            return self.stop(now, Ok(()));
+        }
+        self.tell_losses();
+        self.ending = None;
+        self.ended = Some(Ok(()));
     }
 
     /// What is due by now.
@@ -435,7 +483,7 @@ impl Session {
         if let Some(ending) = self.ending
             && is_due(Some(ending.deadline))
         {
-            return self.run_out_of_time(now);
+            return self.run_out_of_time(now, ending);
         }
         match &self.state {
             State::Activating { again } if is_due(Some(*again)) => self.call(Call::Describe),
@@ -447,11 +495,11 @@ impl Session {
         }
     }
 
-    fn run_out_of_time(&mut self, now: Mono) {
-        let missing = self.store.frames();
-        if missing == 0 {
-            return self.stop(now, Ok(()));
+    fn run_out_of_time(&mut self, now: Mono, ending: Ending) {
+        if self.store.settled(ending.until) {
+            return self.end_well(now, ending);
         }
+        let missing = self.store.frames();
         let fragments = self.store.pending().count();
         let message = format!(
             "{missing} frames in {fragments} fragments were not PERSISTED when stop-stream-timeout ({} s) ended, in state {}",

@@ -127,6 +127,8 @@ pub enum Fatal {
     Refused,
     /// Not everything was PERSISTED when the time was up.
     Unfinished,
+    /// A fault of this library, or a callback that panicked.
+    Internal,
 }
 
 /// The policy for a call. `streaming` is true once media was accepted: what worked before is worth waiting for.

@@ -1,5 +1,6 @@
 //! What the tests share: a local service, pipelines that run to their end, and what they said on the way.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 #![allow(dead_code, reason = "not every test needs everything")]
 
 pub(crate) mod bus;
@@ -7,6 +8,7 @@ pub(crate) mod feed;
 pub(crate) mod log;
 pub(crate) mod media;
 pub(crate) mod port;
+pub(crate) mod scripts;
 pub(crate) mod stored;
 
 use std::{sync::Once, time::Duration};

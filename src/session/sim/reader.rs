@@ -1,0 +1,122 @@
+//! A small strict reader of live Matroska, written apart from the writer so that both cannot share a mistake.
+//!
+//! In: bytes of a PutMedia body, in any pieces. Out: [`Element`]s with their bytes. Sizes, ids: RFC 8794, RFC 9559.
+//! Does not belong here: rules between elements ([`super::service`]).
+
+/// What the body consists of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Element {
+    /// EBML, Segment, Info, Tracks: one of them.
+    Header,
+    /// Tracks: the end of the header.
+    Tracks,
+    /// The begin of a cluster with its timecode.
+    Cluster(u64),
+    Block {
+        track: u64,
+        offset: i16,
+        key: bool,
+        payload: Vec<u8>,
+    },
+    EndOfFragment,
+}
+
+#[derive(Default)]
+pub(super) struct Reader {
+    rest: Vec<u8>,
+    /// A cluster's id was read, its timecode was not.
+    cluster: Option<Vec<u8>>,
+}
+
+const END_OF_FRAGMENT: &[u8] = b"AWS_KINESISVIDEO_END_OF_FRAGMENT";
+
+impl Reader {
+    /// Elements that are whole with these bytes, each with its bytes.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<(Element, Vec<u8>)>, String> {
+        self.rest.extend_from_slice(bytes);
+        let mut elements = Vec::new();
+        while let Some((element, length)) = self.next()? {
+            let raw = self.rest.drain(..length).collect::<Vec<_>>();
+            match element {
+                None => self.cluster = Some(raw),
+                Some(element) => {
+                    let whole = [self.cluster.take().unwrap_or_default(), raw].concat();
+                    elements.push((element, whole));
+                }
+            }
+        }
+        Ok(elements)
+    }
+
+    /// The next element and its length; without an element for the id of a cluster.
+    fn next(&self) -> Result<Option<(Option<Element>, usize)>, String> {
+        let Some(&first) = self.rest.first() else {
+            return Ok(None);
+        };
+        let id_length = first.leading_zeros() as usize + 1;
+        if id_length > 4 {
+            return Err(format!("{first:02x} begins no element id"));
+        }
+        let Some((size, size_length)) = self.rest.get(id_length..).and_then(vint) else {
+            return Ok(None);
+        };
+        let (id, start) = (&self.rest[..id_length], id_length + size_length);
+        let unknown = size == (1 << (7 * size_length)) - 1;
+        if unknown {
+            return match id {
+                [0x18, 0x53, 0x80, 0x67] => Ok(Some((Some(Element::Header), start))),
+                [0x1F, 0x43, 0xB6, 0x75] => Ok(Some((None, start))),
+                _ => Err(format!("{id:02x?} of unknown size")),
+            };
+        }
+        let end = start + size as usize;
+        let Some(data) = self.rest.get(start..end) else {
+            return Ok(None);
+        };
+        let timecode_is_due = self.cluster.is_some();
+        let element = match id {
+            [0xE7] if timecode_is_due => Element::Cluster(uint(data)),
+            _ if timecode_is_due => {
+                return Err(format!("{id:02x?} before the cluster's timecode"));
+            }
+            [0x1A, 0x45, 0xDF, 0xA3] | [0x15, 0x49, 0xA9, 0x66] => Element::Header,
+            [0x16, 0x54, 0xAE, 0x6B] => Element::Tracks,
+            [0xA3] => {
+                let (track, length) = vint(data).ok_or("a block without a track")?;
+                let [high, low, flags, payload @ ..] = &data[length..] else {
+                    return Err("a block without fields".into());
+                };
+                Element::Block {
+                    track,
+                    offset: i16::from_be_bytes([*high, *low]),
+                    key: flags & 0x80 != 0,
+                    payload: payload.to_vec(),
+                }
+            }
+            [0x12, 0x54, 0xC3, 0x67]
+                if data
+                    .windows(END_OF_FRAGMENT.len())
+                    .any(|name| name == END_OF_FRAGMENT) =>
+            {
+                Element::EndOfFragment
+            }
+            _ => return Err(format!("unexpected element {id:02x?}")),
+        };
+        Ok(Some((Some(element), end)))
+    }
+}
+
+/// A variable-size integer and its length, when it is whole.
+fn vint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let first = *bytes.first()?;
+    let length = first.leading_zeros() as usize + 1;
+    let marker = 1_u64.checked_shl(7 * length as u32)?;
+    let value = uint(bytes.get(..length)?);
+    Some((value & (marker - 1), length))
+}
+
+fn uint(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0, |value, byte| value << 8 | u64::from(*byte))
+}

@@ -1,0 +1,276 @@
+//! The service: its control plane, and the end of a PutMedia connection that reads media and acknowledges it.
+//!
+//! Strict: what the real one would refuse is an error here, except what a test asked for ([`Faults`]).
+//! Belongs here: rules of the body, what is durable. Does not belong here: time on the wire ([`super::link`]).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::{
+    reader::{Element, Reader},
+    source::number,
+};
+use crate::session::{Call, Cause, Described, Failure, StreamStatus};
+use crate::time::Mono;
+
+/// What goes wrong, and how often (0.0–1.0).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Faults {
+    /// Calls and connections fail between these times, and connections are cut at the first.
+    pub(super) away: Vec<(Mono, Mono)>,
+    /// A call of the control plane, or the attempt to open, gets no answer but a reset.
+    pub(super) call_lost: f64,
+    /// … is throttled, or fails with a 503.
+    pub(super) call_refused: f64,
+    /// A connection is cut after some bytes, up or down.
+    pub(super) cut: f64,
+    /// A cut is not seen by the client: silence.
+    pub(super) silent: f64,
+    /// The service ends the connection after a while.
+    pub(super) closes: f64,
+    /// An ERROR ack that asks for another try, after a while.
+    pub(super) error_ack: f64,
+    /// Something that is no ack, after a while.
+    pub(super) garbage: f64,
+    /// A fragment is refused each time that it comes.
+    pub(super) poison: f64,
+    /// Acks of different fragments may overtake each other.
+    pub(super) reordered: bool,
+}
+
+/// The stream at the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    Missing,
+    Creating { until: Mono },
+    Active,
+}
+
+pub(super) struct Service {
+    pub(super) stream: Stream,
+    pub(super) retention: Duration,
+    /// DescribeStream is denied by the policy of the account.
+    pub(super) describe_denied: bool,
+    /// Durable fragments: numbers of their frames in order, by timecode. A longer version replaces a shorter one.
+    pub(super) archive: BTreeMap<u64, Vec<u64>>,
+    /// Fragments that are refused each time.
+    pub(super) poison: BTreeSet<u64>,
+    /// Timecodes in the order in which clusters began, a list for each connection that had media.
+    pub(super) sessions: Vec<Vec<u64>>,
+    /// Bodies that came to their end.
+    pub(super) closed: u64,
+    pub(super) calls: Vec<(Mono, Call)>,
+}
+
+/// One connection, at the service.
+#[derive(Default)]
+pub(super) struct Incoming {
+    reader: Reader,
+    header: bool,
+    open: Option<Cluster>,
+    greatest: Option<u64>,
+    /// The last element was the end of a fragment.
+    ended: bool,
+    pub(super) clusters: Vec<u64>,
+    /// An ERROR was answered, or the client is gone: nothing counts any more.
+    pub(super) over: bool,
+}
+
+struct Cluster {
+    timecode: u64,
+    frames: Vec<u64>,
+}
+
+/// What the service has to say of a fragment.
+#[derive(Clone, Debug)]
+pub(super) enum Say {
+    Buffering(u64),
+    /// It is complete: RECEIVED, and after a while PERSISTED.
+    Complete(u64, Vec<u64>),
+    Poison(u64),
+}
+
+impl Service {
+    pub(super) fn new() -> Self {
+        Self {
+            stream: Stream::Active,
+            retention: Duration::from_secs(3600),
+            describe_denied: false,
+            archive: BTreeMap::new(),
+            poison: BTreeSet::new(),
+            sessions: Vec::new(),
+            closed: 0,
+            calls: Vec::new(),
+        }
+    }
+
+    /// The answer of the control plane, as it would be without faults.
+    pub(super) fn call(&mut self, now: Mono, call: Call) -> Result<Option<Described>, Failure> {
+        self.calls.push((now, call));
+        if matches!(self.stream, Stream::Creating { until } if until <= now) {
+            self.stream = Stream::Active;
+        }
+        match (call, self.stream) {
+            (Call::Describe, _) if self.describe_denied => {
+                Err(answer(call, 403, "AccessDeniedException"))
+            }
+            (Call::Create, Stream::Missing) => {
+                self.stream = Stream::Creating {
+                    until: now + Duration::from_secs(2),
+                };
+                Ok(None)
+            }
+            (Call::Create, _) => Err(answer(call, 400, "ResourceInUseException")),
+            (_, Stream::Missing) => Err(answer(call, 404, "ResourceNotFoundException")),
+            (Call::Describe, stream) => Ok(Some(Described {
+                status: match stream {
+                    Stream::Active => StreamStatus::Active,
+                    _ => StreamStatus::Creating,
+                },
+                retention: self.retention,
+            })),
+            _ => Ok(None),
+        }
+    }
+
+    /// Media arrives.
+    pub(super) fn read(&self, from: &mut Incoming, bytes: &[u8]) -> Result<Vec<Say>, String> {
+        let mut says = Vec::new();
+        if from.over {
+            return Ok(says);
+        }
+        for (element, _) in from.reader.feed(bytes)? {
+            match element {
+                Element::Header | Element::Tracks if from.header => {
+                    return Err("a second header".into());
+                }
+                Element::Header => {}
+                Element::Tracks => from.header = true,
+                Element::Cluster(timecode) => {
+                    says.extend(from.end_fragment());
+                    from.begin(timecode)?;
+                    says.push(Say::Buffering(timecode));
+                }
+                Element::Block {
+                    track,
+                    offset,
+                    key,
+                    payload,
+                } => {
+                    from.block(track, offset, key, &payload)?;
+                    let timecode = from.clusters.last().copied().unwrap_or_default();
+                    if self.poison.contains(&timecode) {
+                        from.over = true;
+                        says.push(Say::Poison(timecode));
+                        return Ok(says);
+                    }
+                }
+                Element::EndOfFragment => {
+                    says.push(from.end_fragment().ok_or("an end of no fragment")?);
+                    from.ended = true;
+                }
+            }
+        }
+        Ok(says)
+    }
+
+    /// The body came to its end.
+    pub(super) fn body_ended(&mut self, from: &mut Incoming) -> Result<(), String> {
+        if from.clusters.is_empty() {
+            return Err("a session without media".into());
+        }
+        if !from.ended {
+            return Err("the body ended without the end of its last fragment".into());
+        }
+        self.closed += 1;
+        Ok(())
+    }
+
+    /// A fragment is durable.
+    pub(super) fn persist(&mut self, timecode: u64, frames: Vec<u64>) {
+        let kept = self.archive.entry(timecode).or_default();
+        if frames.len() >= kept.len() {
+            *kept = frames;
+        }
+    }
+
+    /// Numbers of all durable frames.
+    pub(super) fn frames(&self) -> BTreeSet<u64> {
+        self.archive.values().flatten().copied().collect()
+    }
+}
+
+impl Incoming {
+    fn begin(&mut self, timecode: u64) -> Result<(), String> {
+        if !self.header {
+            return Err("a cluster before the header".into());
+        }
+        if self.greatest.is_some_and(|greatest| timecode <= greatest) {
+            return Err(format!(
+                "cluster {timecode} is not after {:?}",
+                self.greatest
+            ));
+        }
+        self.clusters.push(timecode);
+        self.greatest = Some(timecode);
+        self.ended = false;
+        self.open = Some(Cluster {
+            timecode,
+            frames: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn block(&mut self, track: u64, offset: i16, key: bool, payload: &[u8]) -> Result<(), String> {
+        let open = self.open.as_mut().ok_or("a block in no cluster")?;
+        if open.frames.is_empty() && !key {
+            return Err(format!(
+                "cluster {} begins with no key frame",
+                open.timecode
+            ));
+        }
+        if track != 1 {
+            return Err(format!("track {track} was not announced"));
+        }
+        let shown = open.timecode.saturating_add_signed(offset.into());
+        if shown >= open.timecode + 20_000 {
+            return Err(format!("cluster {} is too long", open.timecode));
+        }
+        self.greatest = self.greatest.max(Some(shown));
+        let number = number(payload);
+        if open.frames.last().is_some_and(|last| last + 1 != number) {
+            return Err(format!("frame {number} after {:?}", open.frames.last()));
+        }
+        open.frames.push(number);
+        Ok(())
+    }
+
+    fn end_fragment(&mut self) -> Option<Say> {
+        let Cluster { timecode, frames } = self.open.take()?;
+        Some(Say::Complete(timecode, frames))
+    }
+}
+
+/// An answer that is no success.
+pub(super) fn answer(call: Call, status: u16, code: &str) -> Failure {
+    Failure {
+        call,
+        cause: Cause::Answer {
+            status,
+            code: code.into(),
+            request_id: None,
+        },
+        message: "as the fake service wants it".into(),
+    }
+}
+
+/// No answer.
+pub(super) fn transport(call: Call) -> Failure {
+    Failure {
+        call,
+        cause: Cause::Transport,
+        message: "reset".into(),
+    }
+}

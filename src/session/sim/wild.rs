@@ -1,0 +1,199 @@
+//! Random worlds: whatever goes wrong, the promises hold, and once nothing goes wrong any more everything arrives.
+//!
+//! The number of worlds is `PROPTEST_CASES`. `KVSSINK_SEED=n` replays the world of one seed.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::definition::{Fragmentation, TimecodeType};
+
+/// A world of that seed: its camera, its link, its service and their faults, for a while.
+fn wild(seed: u64) -> World {
+    let mut dice = fastrand::Rng::with_seed(seed ^ 0x5EED);
+    let one_of = |dice: &mut fastrand::Rng, of: u32| dice.u32(0..of) == 0;
+    let offline = dice.bool();
+    let acks = !one_of(&mut dice, 4);
+    let mut world = World::with(seed, |definition| {
+        definition.streaming_type = match offline {
+            true => StreamingType::Offline,
+            false => StreamingType::Realtime,
+        };
+        definition.fragment_acks = acks;
+        definition.connection_staleness = Duration::from_secs(20);
+        definition.storage = *dice.choice(&[8 << 10, 64 << 10, 1 << 20]).unwrap();
+        if one_of(&mut dice, 4) {
+            definition.timecode_type = TimecodeType::Relative;
+        }
+        if one_of(&mut dice, 4) {
+            definition.fragmentation = Fragmentation::AfterDuration(Duration::from_secs(3));
+        }
+        if one_of(&mut dice, 4) {
+            definition.buffer_duration = Duration::from_secs(10);
+        }
+        if one_of(&mut dice, 2) {
+            definition.tags = [("site".to_owned(), "yard".to_owned())].into();
+        }
+    });
+    world.source.fps = dice.u64(2..16);
+    world.source.gop = dice.u64(1..40);
+    world.source.b_frames = dice.bool();
+    world.source.sizes = (dice.usize(8..10_000), dice.usize(8..800));
+    world.bytes_per_second = *dice.choice(&[100_000, 300_000, 3_000_000]).unwrap();
+    if one_of(&mut dice, 3) {
+        world.service.stream = Stream::Missing;
+    }
+    if acks && one_of(&mut dice, 5) {
+        world.service.retention = Duration::ZERO;
+    }
+    world.service.describe_denied = world.service.stream == Stream::Active
+        && !world.service.retention.is_zero()
+        && one_of(&mut dice, 4);
+    let mut rate = |most: f64| if dice.bool() { 0.0 } else { dice.f64() * most };
+    world.faults = Faults {
+        away: Vec::new(),
+        call_lost: rate(0.6),
+        call_refused: rate(0.4),
+        cut: rate(0.9),
+        silent: if acks { rate(0.3) } else { 0.0 },
+        // Without acks a clean end of the response is a confirmation.
+        closes: if acks { rate(0.7) } else { 0.0 },
+        error_ack: if acks { rate(0.5) } else { 0.0 },
+        garbage: if acks { rate(0.3) } else { 0.0 },
+        poison: rate(0.1),
+        reordered: false,
+    };
+    world.faults.reordered = dice.bool();
+    for _ in 0..dice.u32(0..3) {
+        let from = world.now + Duration::from_millis(dice.u64(0..60_000));
+        world
+            .faults
+            .away
+            .push((from, from + Duration::from_millis(dice.u64(0..30_000))));
+    }
+    for _ in 0..dice.u32(0..3) {
+        let number = dice.u64(0..30) * world.source.gop;
+        world
+            .ledger
+            .widths
+            .insert(number, [320, 640][dice.usize(0..2)]);
+    }
+    world
+}
+
+/// Bad weather, then good weather, then the end.
+fn live_through(seed: u64) -> World {
+    let mut world = wild(seed);
+    let mut dice = fastrand::Rng::with_seed(seed ^ 0xD1CE);
+    for _ in 0..dice.u32(1..4) {
+        let time = Duration::from_millis(dice.u64(0..40_000));
+        world.run_for(time);
+        match dice.u32(0..6) {
+            0 => world.session.end_fragment(),
+            1 => {
+                let limit = Duration::from_secs(600);
+                world.ask_for_end(limit, false);
+            }
+            // The application gives up waiting for room, and with it that frame.
+            2 if world.waiting.is_some() => {
+                if world.waiting.take().is_some_and(|frame| !frame.key) {
+                    world.session.end_fragment();
+                }
+                world.plan(Duration::ZERO, Happening::Frame);
+            }
+            _ => {}
+        }
+        world.turn();
+    }
+    if dice.bool() {
+        let heals = world.now;
+        world.faults = Faults::default();
+        world.faults.away.retain(|(from, _)| *from < heals);
+        let outcome = world.drain();
+        assert_eq!(outcome, Ok(()), "in good weather everything arrives");
+    }
+    let limit = Duration::from_millis(dice.u64(0..3000));
+    world.frames_left = 0;
+    let missing = world.stats().frames_pending;
+    let before = world.session.ended().cloned();
+    let outcome = world.end(limit, true);
+    if outcome.is_ok() && before != Some(outcome.clone()) {
+        assert_eq!(world.stats().frames_pending, 0);
+    }
+    let unfinished = world.dropped(DropReason::Unfinished);
+    assert!(unfinished <= missing, "{unfinished} of {missing}");
+    world.run_for(Duration::from_secs(1));
+    world
+}
+
+/// What must be true when a world has ended.
+fn judge(world: &World) {
+    let stats = world.stats();
+    assert!(world.session.is_stopped());
+    assert_eq!(stats.frames_pending, 0);
+    assert_eq!(stats.frames_in, world.taken.len() as u64);
+    assert!(matches!(world.told.last(), Some((_, Event::Closed(last))) if *last == stats));
+    assert!(world.told_times(|event| matches!(event, Event::Failed(_))) <= 1);
+    // Every loss is told.
+    let mut told = BTreeMap::new();
+    for (_, event) in &world.told {
+        if let Event::FramesDropped { reason, frames, .. } = event {
+            *told.entry(*reason).or_default() += frames;
+        }
+    }
+    assert_eq!(told, stats.dropped);
+    // What is not durable was dropped, and what counts as PERSISTED is durable.
+    let missing = world.missing().len() as u64;
+    assert!(
+        missing <= stats.frames_dropped(),
+        "{missing} missing: {stats}"
+    );
+    let durable = world.service.frames().len() as u64;
+    assert!(
+        stats.frames_persisted <= durable,
+        "{durable} durable: {stats}"
+    );
+    if world.session.definition().streaming_type == StreamingType::Offline {
+        for reason in [DropReason::Storage, DropReason::Age] {
+            assert_eq!(world.dropped(reason), 0, "offline drops nothing");
+        }
+    }
+    // A loss of the connection is told once, until it is restored.
+    let mut lost = false;
+    for (_, event) in &world.told {
+        match event {
+            Event::ConnectionLost(_) => assert!(!std::mem::replace(&mut lost, true)),
+            Event::ConnectionRestored { .. } => assert!(std::mem::take(&mut lost)),
+            _ => {}
+        }
+    }
+}
+
+proptest! {
+    // A seed does not shrink, and is printed.
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        max_shrink_iters: 0,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn whatever_happens_the_promises_hold(seed: u64) {
+        judge(&live_through(seed));
+    }
+}
+
+#[test]
+fn a_world_is_the_same_each_time() {
+    let story = |seed| live_through(seed).told.clone();
+    assert_eq!(story(11), story(11));
+}
+
+#[test]
+fn the_world_of_one_seed_is_replayed() {
+    let seed = std::env::var("KVSSINK_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    judge(&live_through(seed.unwrap_or(1)));
+}
