@@ -91,7 +91,12 @@ fn a_pause_while_eos_waits_does_not_wait_and_eos_comes_later() {
         changing.join().unwrap();
         assert!(!eos.is_finished());
     }
+    // What was put is sent in PAUSED, too, up to the last fragment, which may go on; EOS is for PLAYING.
+    fed.pipeline.0.set_state(gst::State::Paused).unwrap();
     let local = port.serve(dir.path());
+    assert!(local.wait_for(PATIENCE, |local| persisted_frames(local) == 20));
+    assert!(!eos.is_finished());
+    fed.play();
     fed.until(|message| bus::is_eos(message) || is_error(message, "sink"));
     assert!(fed.heard.eos(), "{:#?}", fed.heard);
     assert!(eos.join().unwrap());

@@ -6,6 +6,7 @@ use crate::support::{
     PATIENCE, Pipeline, accounts,
     bus::{self, Heard},
     feed::{Clip, Fed, hash, hashes},
+    log::eventually,
     port::Reserved,
     properties, service, stored, test_source,
 };
@@ -215,16 +216,10 @@ fn no_thread_is_left_after_null() {
         let fed = Fed::playing(&properties, &clip);
         fed.put_all(&clip.buffers);
         let named = |threads: &[String]| threads.iter().filter(|name| *name == "sink").count();
-        assert_eq!(named(&threads()), 1, "{:?}", threads());
+        assert!(eventually(|| named(&threads()) == 1), "{:?}", threads());
         fed.pipeline.0.set_state(gst::State::Null).unwrap();
         // It ends on its own after NULL has returned; a thread that stays is found by the limit.
-        let gone = (0..6000).any(|_| {
-            let gone = named(&threads()) == 0;
-            if !gone {
-                std::thread::park_timeout(std::time::Duration::from_millis(10));
-            }
-            gone
-        });
+        let gone = eventually(|| named(&threads()) == 0);
         assert!(gone, "{:?}", threads());
     }
 }

@@ -59,11 +59,11 @@ impl Clip {
         record(&super::test_source(frames, gop, false))
     }
 
-    /// A picture that does not compress: some 25 kB per frame, a key frame every `gop` frames.
+    /// A picture that does not compress: some 40 kB per frame, a key frame every `gop` frames.
     pub(crate) fn large(frames: u32, gop: u32) -> Self {
         record(&format!(
             "videotestsrc pattern=snow num-buffers={frames} ! video/x-raw,format=I420,width=480,height=360,framerate=25/1 \
-             ! x264enc key-int-max={gop} option-string=scenecut=0 speed-preset=ultrafast bframes=0 bitrate=20000 ! h264parse"
+             ! x264enc key-int-max={gop} option-string=scenecut=0 speed-preset=ultrafast bframes=0 bitrate=8000 ! h264parse"
         ))
     }
 

@@ -1,6 +1,9 @@
-//! What the element writes into GStreamer's log.
+//! What can be seen of the element from outside: its log lines, and conditions that nothing announces.
 
-use std::sync::mpsc::{Receiver, channel};
+use std::{
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
 
 use super::PATIENCE;
 
@@ -41,4 +44,16 @@ impl Lines {
     pub(crate) fn so_far(&self) -> Vec<String> {
         self.0.try_iter().collect()
     }
+}
+
+/// Looks again and again until `condition` holds, for what no message announces. False when it never does.
+pub(crate) fn eventually(mut condition: impl FnMut() -> bool) -> bool {
+    const LOOK_AGAIN: Duration = Duration::from_millis(5);
+    for _ in 0..PATIENCE.as_millis() / LOOK_AGAIN.as_millis() {
+        if condition() {
+            return true;
+        }
+        std::thread::park_timeout(LOOK_AGAIN);
+    }
+    condition()
 }
