@@ -1,7 +1,5 @@
 //! What is sent is what is stored: real files frame for frame, and the settings that decide how it is stored.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use std::{
     path::{Path, PathBuf},
     process::Command,

@@ -1,7 +1,5 @@
 //! What the element says of itself: to the registry, and in the README.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     process::Command,
