@@ -80,7 +80,7 @@ fn each_property_explains_itself() {
         ("h", "hours"),
         ("ms", "milliseconds"),
         ("s", "seconds"),
-        ("MB", "MiB"),
+        ("MiB", "MiB"),
     ];
     for property in own_properties(&element) {
         let name = property.name();
