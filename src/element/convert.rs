@@ -72,7 +72,7 @@ fn payload(buffer: &gst::Buffer) -> Option<Bytes> {
     }
     let heap = buffer
         .iter_memories()
-        .all(|memory| HEAP.iter().any(|name| memory.is_type(name)));
+        .all(|memory| HEAP.iter().any(|name| memory.is_type(*name)));
     let mapped = buffer.clone().into_mapped_buffer_readable().ok()?;
     Some(if heap {
         Bytes::from_owner(mapped)
