@@ -61,17 +61,20 @@ pub(super) fn convert(
     })
 }
 
-/// The bytes of the buffer, which stays alive as long as they do. Copied only when its memory is not the system's: memory
+/// Memory that nobody waits for: GStreamer's own, and that of elements in Rust.
+const HEAP: [&str; 2] = ["SystemMemory", "RustGlobalAllocatorMemory"];
+
+/// The bytes of the buffer, which stays alive as long as they do. Copied only when its memory is not on the heap: memory
 /// of a device (V4L2, DMA) comes from a pool of few buffers, and a camera stops when they do not come back.
 fn payload(buffer: &gst::Buffer) -> Option<Bytes> {
     if buffer.size() == 0 {
         return Some(Bytes::new());
     }
-    let system = buffer
+    let heap = buffer
         .iter_memories()
-        .all(|memory| memory.is_type("SystemMemory"));
+        .all(|memory| HEAP.iter().any(|name| memory.is_type(*name)));
     let mapped = buffer.clone().into_mapped_buffer_readable().ok()?;
-    Some(if system {
+    Some(if heap {
         Bytes::from_owner(mapped)
     } else {
         Bytes::copy_from_slice(&mapped)
@@ -149,6 +152,7 @@ mod tests {
 
     #[test]
     fn lengths_that_do_not_add_up_are_refused() {
+        gst::init().unwrap();
         let buffer = {
             let mut buffer = gst::Buffer::from_slice([0, 0, 0, 9, 0x65]);
             buffer.get_mut().unwrap().set_pts(gst::ClockTime::ZERO);

@@ -55,7 +55,8 @@ struct Running {
 
 #[glib::object_subclass]
 impl ObjectSubclass for KvsSink {
-    const NAME: &'static str = "GstRsKvsSink";
+    // Unnamed elements are called kvssink0 as those of C++, whose type is GstKvsSink: both may be loaded.
+    const NAME: &'static str = "KvsSink";
     type Type = super::KvsSink;
     type ParentType = gst_base::BaseSink;
 }

@@ -113,15 +113,13 @@ impl Cutter {
             return self.begin(frame);
         }
         let timecode = self.timecode(frame.pts);
+        let is_late = frame.pts.saturating_since(open.begun) >= MAX_FRAGMENT_DURATION;
+        let is_full = open.bytes + frame.payload.len() as u64 + HEADERS > MAX_FRAGMENT_BYTES;
         match mkv::block_offset(open.timecode, timecode) {
-            Some(offset_ms) if frame.pts.saturating_since(open.begun) < MAX_FRAGMENT_DURATION => {
-                if open.bytes + frame.payload.len() as u64 + HEADERS > MAX_FRAGMENT_BYTES {
-                    return Placed::Dropped(DropReason::Malformed);
-                }
-                Placed::Continues { offset_ms }
-            }
-            // A key frame that jumps back or far ahead may begin a fragment, if the order allows it.
+            Some(offset_ms) if !is_late && !is_full => Placed::Continues { offset_ms },
+            // A key frame that jumps back or far ahead, or finds no room, may begin a fragment, if the order allows it.
             _ if frame.key => self.begin(frame),
+            Some(_) if is_full => Placed::Dropped(DropReason::Malformed),
             _ => Placed::Dropped(DropReason::Timecode),
         }
     }
@@ -381,5 +379,22 @@ mod tests {
             ..frame(40, false)
         };
         assert_eq!(cutter.place(&big), Placed::Dropped(DropReason::Malformed));
+    }
+
+    #[test]
+    fn a_key_frame_that_finds_no_room_begins_a_fragment() {
+        let mut cutter = Cutter::new(
+            Fragmentation::AfterDuration(Duration::from_secs(10)),
+            TimecodeType::Absolute,
+        );
+        cutter.set_tracks(tracks(640));
+        let big = |ms| Frame {
+            payload: Bytes::from(vec![0; 30_000_000]),
+            ..frame(ms, true)
+        };
+        for ms in [0, 1000] {
+            assert_eq!(cutter.place(&big(ms)), begins(ms));
+            cutter.put(&big(ms), &begins(ms));
+        }
     }
 }

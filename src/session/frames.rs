@@ -53,9 +53,13 @@ impl Session {
             }
             match self.definition.streaming_type {
                 StreamingType::Offline if !self.fits_offline(&block, timecode.is_some()) => {
+                    self.full = true;
                     return Err(Refused::Full(frame));
                 }
-                StreamingType::Offline => self.keep(now, &frame, block, timecode),
+                StreamingType::Offline => {
+                    self.full = false;
+                    self.keep(now, &frame, block, timecode);
+                }
                 StreamingType::Realtime | StreamingType::NearRealtime => {
                     self.evict_aged(now, frame.pts);
                     if self.make_room(now, &block, timecode.is_some()) {
@@ -117,7 +121,8 @@ impl Session {
 
     /// Offline: there is room, or waiting would never end. The service acknowledges a fragment when the next one
     /// begins, so one pending fragment never waits for room, and neither does the rest of one that was sent so far.
-    /// The bound is therefore `storage` plus one fragment (50 MB at most).
+    /// Without acks the session ends for it ([`Self::ends`]). The bound is therefore `storage`, or one fragment if that is
+    /// more, plus one fragment (50 MB at most each).
     fn fits_offline(&self, block: &Block, begins: bool) -> bool {
         self.store.bytes() + block.cost() <= self.definition.storage
             || self.store.pending().nth(1).is_none()

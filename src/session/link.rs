@@ -86,10 +86,14 @@ impl Session {
         }
     }
 
-    /// Without acks only the end of a session tells what arrived, so it comes before half of the storage waits for it.
+    /// Without acks only the end of a session tells what arrived, so it comes before half of the storage waits for it, or
+    /// when a frame does.
     fn confirms_late(&self) -> bool {
-        !self.definition.fragment_acks
-            && self
+        if self.definition.fragment_acks {
+            return false;
+        }
+        self.full
+            || self
                 .store
                 .sent_pending()
                 .map(|fragment| fragment.cost)

@@ -150,7 +150,9 @@ pub struct Session {
     ended: Option<Result<(), StreamError>>,
     /// RECEIVED is the last ack of a stream that keeps nothing.
     keeps_nothing: bool,
-    /// The stream was made here, so its tags are to be set.
+    /// A frame was refused for want of room, and none was taken since.
+    full: bool,
+    /// The stream was made here: it will be ACTIVE, and then its tags are to be set.
     created: bool,
     ready: bool,
 }
@@ -171,6 +173,7 @@ impl Session {
             ending: None,
             ended: None,
             keeps_nothing: false,
+            full: false,
             created: false,
             ready: false,
             definition,
@@ -305,7 +308,10 @@ impl Session {
             StreamStatus::Active if self.created && !self.definition.tags.is_empty() => {
                 self.call(Call::Tag)
             }
-            StreamStatus::Active => self.call(Call::Resolve),
+            StreamStatus::Active => {
+                self.created = false;
+                self.call(Call::Resolve);
+            }
             StreamStatus::Creating | StreamStatus::Deleting => self.enter(State::Activating {
                 again: now + ACTIVATION_POLL,
             }),
@@ -326,6 +332,7 @@ impl Session {
                 self.call(Call::Resolve);
             }
             Call::Resolve => {
+                self.created = false;
                 self.enter(State::Ready);
                 if !self.ready {
                     self.ready = true;
@@ -353,7 +360,14 @@ impl Session {
         };
         match action {
             Action::GoOn => self.go_on(failure.call),
-            Action::Create if self.definition.allow_create => self.enter(State::Unannounced),
+            // It was made just now, and not everybody at the service knows it yet.
+            Action::Create if self.created => self.enter(State::Activating {
+                again: now + ACTIVATION_POLL,
+            }),
+            Action::Create if self.definition.allow_create => {
+                self.drop_link();
+                self.enter(State::Unannounced);
+            }
             Action::Create => self.give_up(now, Fatal::NotFound, failure, error_id),
             Action::GiveUp(fatal) => self.give_up(now, fatal, failure, error_id),
             Action::Retry | Action::Skip => self.back_off(now, failure, same, false),

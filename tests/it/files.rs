@@ -1,7 +1,5 @@
 //! What is sent is what is stored: real files frame for frame, and the settings that decide how it is stored.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -51,23 +49,20 @@ fn a_real_file_arrives_frame_for_frame() {
 #[test_case("x264enc speed-preset=ultrafast bframes=2", false; "which nothing refers to")]
 #[test_case("x264enc speed-preset=veryfast bframes=3 b-pyramid=true", true; "in a pyramid")]
 fn b_frames_keep_their_order_and_their_times(encoder: &str, pyramid: bool) {
+    let local = service();
     let source = format!("{PICTURE} num-buffers=80 pattern=ball ! {I420} ! {encoder}");
-    let expected = media::access_units(&source);
-    let descents: Vec<bool> = expected
+    let sent = send(&local, &source, "").1;
+    assert_eq!(sent.len(), 80);
+    let descents: Vec<bool> = sent
         .windows(2)
         .map(|pair| pair[1].pts_ms < pair[0].pts_ms)
         .collect();
-    assert!(descents.contains(&true), "no B-frames: {expected:?}");
+    assert!(descents.contains(&true), "no B-frames: {sent:?}");
     assert_eq!(
         descents.windows(2).any(|pair| pair == [true, true]),
         pyramid
     );
-
-    let local = service();
-    send(&local, &source, "");
-    let file = only_file(&local);
-    stored::assert_readable(&file);
-    assert_eq!(from_first(stored::frames(&file)), from_first(expected));
+    stored::assert_readable(&only_file(&local));
 }
 
 /// With key-frame-fragmentation=false a live stream has fewer, longer fragments: each begins with the first key frame
@@ -96,14 +91,13 @@ fn fragments_may_be_longer_than_the_key_frame_distance() {
 /// second, so fragments hold more than one of them, and nothing is dropped.
 #[test]
 fn many_key_frames_make_five_fragments_a_second() {
+    let local = service();
     let source =
         format!("{PICTURE} num-buffers=100 ! {I420} ! x264enc tune=zerolatency key-int-max=2");
-    let expected = media::access_units(&source);
-    let keys = expected.iter().filter(|unit| unit.key).count();
+    let sent = send(&local, &source, "").1;
+    let keys = sent.iter().filter(|unit| unit.key).count();
     assert!(keys >= 48, "{keys} key frames in 4 s");
 
-    let local = service();
-    send(&local, &source, "");
     let fragments = by_fragment(&local);
     assert!(fragments.iter().all(|(_, frames)| frames[0].key));
     assert!(fragments.len() >= 12, "{fragments:?}");
@@ -111,8 +105,6 @@ fn many_key_frames_make_five_fragments_a_second() {
         let second = six[5].0.timecode_ms - six[0].0.timecode_ms;
         assert!(second >= 1000, "six fragments begin in {second} ms");
     }
-    let stored = fragments.into_iter().flat_map(|(_, frames)| frames);
-    assert_eq!(from_first(stored.collect()), from_first(expected));
 }
 
 /// Timecodes are those of the wall clock, or count from 0; the times that the service knows are the same.
@@ -144,13 +136,10 @@ fn fragments_have_the_time_of_the_wall_clock(more: &str) {
 fn without_acks_everything_is_stored() {
     let local = service();
     let source = test_source(100, 25, false);
-    let outcome = send(&local, &source, "fragment-acks=false");
+    let (outcome, sent) = send(&local, &source, "fragment-acks=false");
+    assert_eq!(sent.len(), 100);
     assert!(outcome.told("kvs-fragment-ack").is_empty(), "{outcome:?}");
     assert_eq!(outcome.told("kvs-stream-closed").len(), 1, "{outcome:?}");
-    assert_eq!(
-        from_first(stored::frames(&only_file(&local))),
-        from_first(media::access_units(&source))
-    );
 }
 
 /// A stream that is created has the media type of its track, unless the user gave one, and the user's retention.
@@ -290,20 +279,28 @@ fn demuxed(clip: &str) -> String {
     )
 }
 
-/// Sends all of `source` to [`STREAM`], and sees that everything was persisted.
-fn send(local: &Local, source: &str, more: &str) -> Outcome {
+/// Sends all of `source` to [`STREAM`], and sees that everything that came to the sink was persisted, and is stored frame
+/// for frame, in order, with the same bytes and distances. An encoder need not give the same bytes twice: x264 does not.
+fn send(local: &Local, source: &str, more: &str) -> (Outcome, Vec<AccessUnit>) {
     let pipeline = Pipeline::new(&format!(
         "{source} ! kvssink name=sink stream-name={STREAM} {} {more}",
         properties(local)
     ));
+    let came = media::watch(&pipeline.element("sink"));
     let outcome = pipeline.run();
     outcome.assert_clean();
-    let [frames, accounts @ ..] = accounts(&pipeline.stats("sink"));
-    assert_eq!(accounts, [frames, 0, 0]);
-    let stored = local.session_files(STREAM);
-    let stored = stored::frames(stored.last().unwrap()).len();
-    assert_eq!(stored as u64, frames);
-    outcome
+    let came: Vec<_> = came.try_iter().collect();
+    let frames = came.len() as u64;
+    assert_eq!(accounts(&pipeline.stats("sink")), [frames, frames, 0, 0]);
+    let files = local.session_files(STREAM);
+    let stored = stored::frames(files.last().unwrap());
+    assert_eq!(stored.len(), came.len());
+    let differs = from_first(stored)
+        .into_iter()
+        .zip(from_first(came.clone()))
+        .find(|(stored, came)| stored != came);
+    assert_eq!(differs, None);
+    (outcome, came)
 }
 
 /// The same by gst-launch-1.0, offline, with a CA to trust.

@@ -1,7 +1,5 @@
 //! What the element says of itself: to the registry, and in the README.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     process::Command,
@@ -82,7 +80,7 @@ fn each_property_explains_itself() {
         ("h", "hours"),
         ("ms", "milliseconds"),
         ("s", "seconds"),
-        ("MB", "MiB"),
+        ("MiB", "MiB"),
     ];
     for property in own_properties(&element) {
         let name = property.name();

@@ -1,5 +1,7 @@
 //! Whole pipelines, and the producer alone, against `kvs-local` over the real wire protocol on loopback.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod errors;
 mod files;
 mod inspect;

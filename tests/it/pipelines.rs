@@ -1,7 +1,5 @@
 //! The scripts of `pipelines/`, run as they are written, with the environment that their comments name.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
-
 use std::{
     collections::BTreeSet,
     os::unix::fs::symlink,

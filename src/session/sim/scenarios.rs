@@ -2,12 +2,301 @@
 
 use std::time::Duration;
 
-use super::*;
+use super::{source::EPOCH_MS, *};
+use crate::session::{AckKind, Fatal};
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// Timecodes of the fragments with these numbers: one each two seconds.
+fn timecodes(numbers: impl IntoIterator<Item = u64>) -> Vec<u64> {
+    let of = |number| EPOCH_MS + number * 2000;
+    numbers.into_iter().map(of).collect()
+}
+
+impl World {
+    /// The service is not there between these seconds from now.
+    fn away(mut self, from: u64, to: u64) -> Self {
+        self.faults
+            .away
+            .push((self.now + secs(from), self.now + secs(to)));
+        self
+    }
+
+    fn states(&self) -> Vec<&'static str> {
+        let state = |(_, event): &(Mono, Event)| match event {
+            Event::State(state) => Some(*state),
+            _ => None,
+        };
+        self.told.iter().filter_map(state).collect()
+    }
+}
 
 #[test]
 fn what_the_camera_gives_is_persisted_frame_for_frame() {
     let mut world = World::seeded(7);
-    world.run_for(Duration::from_secs(60));
+    world.run_for(secs(60));
     assert_eq!(world.drain(), Ok(()));
     assert_eq!(world.missing(), [0; 0]);
+    assert_eq!(world.service.sessions, [timecodes(0..31)]);
+    assert_eq!(world.acks(AckKind::Persisted).count(), 31);
+    assert_eq!(world.stats().frames_dropped(), 0);
+    assert!(world.stats().persisted_latency.is_some());
+}
+
+#[test]
+fn a_cut_connection_is_resumed_at_the_first_fragment_that_is_not_persisted() {
+    // The tap of the world compares the bytes, and refuses what is PERSISTED.
+    let mut world = World::seeded(7).away(7, 9);
+    world.run_for(secs(20));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), [0; 0]);
+    assert_eq!(world.service.sessions, [timecodes(0..4), timecodes(3..11)]);
+    assert_eq!(world.stats().fragments_resent, 1);
+    assert_eq!(
+        world.told_times(|event| matches!(event, Event::ConnectionLost(_))),
+        1
+    );
+    let restored = |event: &Event| matches!(event, Event::ConnectionRestored { resending: 1, .. });
+    assert_eq!(world.told_times(restored), 1);
+}
+
+#[test]
+fn acks_that_were_lost_cost_a_second_copy_and_no_frame() {
+    for seed in 0..20 {
+        let mut world = World::seeded(seed);
+        world.faults.cut = 0.8;
+        world.run_for(secs(60));
+        world.faults.cut = 0.0;
+        assert_eq!(world.drain(), Ok(()));
+        assert_eq!(world.missing(), [0; 0]);
+        assert_eq!(world.stats().frames_dropped(), 0);
+        assert_eq!(world.stats().frames_persisted, world.taken.len() as u64);
+    }
+}
+
+#[test]
+fn a_stream_that_starts_without_a_service_catches_up_when_it_comes() {
+    let mut world = World::seeded(7).away(0, 30);
+    world.service.stream = Stream::Missing;
+    world.run_for(secs(60));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), [0; 0]);
+    assert_eq!(
+        world.told_times(|event| matches!(event, Event::ConnectionLost(_))),
+        1
+    );
+    assert_eq!(world.told_times(|event| matches!(event, Event::Ready)), 1);
+    assert!(
+        world.service.calls.len() <= 30,
+        "{} calls",
+        world.service.calls.len()
+    );
+}
+
+#[test]
+fn a_new_stream_is_created_awaited_and_tagged_before_media_is_sent() {
+    let mut world = World::with(7, |definition| {
+        definition.tags = [("site".to_owned(), "yard".to_owned())].into();
+    });
+    world.service.stream = Stream::Missing;
+    world.run_for(secs(10));
+    let mut calls: Vec<_> = world.service.calls.iter().map(|(_, call)| *call).collect();
+    calls.dedup();
+    use Call::*;
+    assert_eq!(calls, [Describe, Create, Describe, Tag, Resolve, PutMedia]);
+}
+
+#[test]
+fn the_end_of_the_stream_ends_the_fragment_then_the_body() {
+    let mut world = World::seeded(7);
+    world.run_for(secs(11));
+    assert_eq!(world.drain(), Ok(()));
+    // The service refuses a body that ends without the end of its fragment.
+    assert_eq!(world.service.closed, 1);
+    assert!(
+        world
+            .states()
+            .ends_with(&["streaming", "draining", "closing", "ready"])
+    );
+    assert_eq!(world.end(secs(1), true), Ok(()));
+    assert!(matches!(world.told.last(), Some((_, Event::Closed(_)))));
+}
+
+#[test]
+fn a_stream_goes_on_with_a_key_frame_after_its_end() {
+    let mut world = World::seeded(7);
+    world.run_for(secs(10));
+    assert_eq!(world.drain(), Ok(()));
+    world.frames_left = u64::MAX;
+    world.plan(secs(5), Happening::Frame);
+    world.run_for(secs(15));
+    assert_eq!(world.drain(), Ok(()));
+    let dropped = world.stats().frames_dropped();
+    assert_eq!(dropped, world.dropped(DropReason::NoKeyFrame));
+    assert_eq!(world.missing().len() as u64, dropped);
+    assert_eq!(world.service.sessions.len(), 2);
+}
+
+#[test]
+fn the_end_during_a_back_off_waits_for_the_service() {
+    let mut world = World::seeded(7).away(10, 40);
+    world.run_for(secs(25));
+    assert_eq!(world.stats().state, "backing-off");
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), [0; 0]);
+}
+
+#[test]
+fn every_frame_that_is_missing_at_the_deadline_is_counted() {
+    let mut world = World::seeded(7).away(10, 1000);
+    world.run_for(secs(25));
+    let pending = world.stats().frames_pending;
+    let error = world.end(secs(5), true).unwrap_err();
+    assert_eq!((error.fatal, error.missing), (Fatal::Unfinished, pending));
+    assert_eq!(world.dropped(DropReason::Unfinished), pending);
+    assert_eq!(world.missing().len() as u64, pending);
+}
+
+#[test]
+fn other_tracks_begin_another_session_and_lose_nothing() {
+    let mut world = World::seeded(7);
+    world.ledger.widths.insert(100, 320);
+    world.run_for(secs(20));
+    assert_eq!(world.drain(), Ok(()));
+    // The tap of the world compares the header with the tracks of each frame.
+    assert_eq!(world.service.sessions, [timecodes(0..5), timecodes(5..11)]);
+    assert_eq!(world.missing(), [0; 0]);
+    assert_eq!(
+        world.told_times(|event| matches!(event, Event::ConnectionLost(_))),
+        0
+    );
+}
+
+#[test]
+fn a_poison_fragment_is_skipped_after_one_retry_and_the_rest_arrives() {
+    let mut world = World::seeded(7);
+    world.service.poison.extend(timecodes([3]));
+    world.run_for(secs(30));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), (60..80).collect::<Vec<_>>());
+    // It was skipped while it grew; the rest of it had no place then.
+    let skipped = world.dropped(DropReason::Rejected);
+    assert!(skipped > 0);
+    assert_eq!(skipped + world.dropped(DropReason::NoKeyFrame), 20);
+    assert_eq!(world.stats().frames_dropped(), 20);
+    let sent: Vec<_> = world.service.sessions.concat();
+    let poison = timecodes([3])[0];
+    assert_eq!(sent.iter().filter(|sent| **sent == poison).count(), 2);
+}
+
+#[test]
+fn a_full_realtime_store_drops_the_oldest_fragments_as_a_whole() {
+    let mut world = World::with(7, |definition| definition.storage = 100_000).away(5, 60);
+    world.run_for(secs(90));
+    assert_eq!(world.drain(), Ok(()));
+    let missing = world.missing();
+    // One fragment is durable though its ack was lost with the connection.
+    assert_eq!(
+        missing.len() as u64 + 20,
+        world.dropped(DropReason::Storage)
+    );
+    assert_eq!(
+        world.dropped(DropReason::Storage),
+        world.stats().frames_dropped()
+    );
+    // One run of frames, from a key frame to before a key frame.
+    let (first, last) = (missing[0], missing[missing.len() - 1]);
+    assert_eq!(missing, (first..=last).collect::<Vec<_>>());
+    assert_eq!((first % 20, last % 20), (0, 19));
+}
+
+#[test]
+fn offline_nothing_is_dropped_and_room_is_always_made() {
+    for (seed, storage) in [4 << 10, 20 << 10, 1 << 20].into_iter().enumerate() {
+        for acks in [true, false] {
+            let mut world = World::with(seed as u64, |definition| {
+                definition.streaming_type = StreamingType::Offline;
+                definition.storage = storage;
+                definition.fragment_acks = acks;
+            })
+            .away(20, 30);
+            world.run_for(secs(120));
+            assert_eq!(world.drain(), Ok(()), "{storage} bytes, acks: {acks}");
+            assert_eq!(world.missing(), [0; 0]);
+            assert_eq!(world.stats().frames_dropped(), 0);
+            assert!(world.longest_wait < secs(30), "{:?}", world.longest_wait);
+            assert!(world.taken.len() > 500, "{} frames", world.taken.len());
+        }
+    }
+}
+
+#[test]
+fn a_large_frame_behind_small_fragments_gets_room_without_acks() {
+    let mut world = World::with(7, |definition| {
+        definition.streaming_type = StreamingType::Offline;
+        definition.storage = 20_000;
+        definition.fragment_acks = false;
+    });
+    world.source.sizes = (1000, 10);
+    world.run_for(secs(6));
+    world.source.sizes = (19_000, 10);
+    world.run_for(secs(30));
+    assert!(world.longest_wait < secs(5), "{:?}", world.longest_wait);
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), [0; 0]);
+}
+
+#[test]
+fn a_stream_that_keeps_nothing_is_settled_by_received() {
+    let mut world = World::seeded(7).away(7, 9);
+    world.service.retention = Duration::ZERO;
+    world.run_for(secs(20));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), [0; 0]);
+    assert_eq!(world.acks(AckKind::Persisted).count(), 0);
+}
+
+#[test]
+fn a_connection_that_leads_nowhere_is_given_up_after_the_staleness() {
+    let mut world = World::seeded(7).away(10, 11);
+    world.run_for(secs(5));
+    let id = world.body.unwrap();
+    let link = world.connections.get_mut(&id).unwrap();
+    (link.cut, link.silent) = (true, true);
+    world.faults.away.clear();
+    world.run_for(secs(100));
+    assert_eq!(
+        world.told_times(|event| matches!(event, Event::ConnectionLost(_))),
+        1
+    );
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), [0; 0]);
+}
+
+#[test]
+fn a_stop_ends_by_its_deadline_in_every_state() {
+    // The world refuses an end that is overdue.
+    let mut seen = BTreeSet::new();
+    for millis in (0..24_000).step_by(149) {
+        let mut world = World::seeded(millis).away(12, 20);
+        world.service.stream = Stream::Missing;
+        world.faults.call_refused = 0.3;
+        world.ledger.widths.insert(20, 320);
+        world.run_for(Duration::from_millis(millis));
+        seen.insert(world.stats().state);
+        let _ = world.end(Duration::from_millis(700), true);
+        assert!(world.session.is_stopped());
+    }
+    for state in [
+        "describing",
+        "activating",
+        "resolving",
+        "opening",
+        "streaming",
+        "backing-off",
+    ] {
+        assert!(seen.contains(state), "{state} is not among {seen:?}");
+    }
 }

@@ -1,6 +1,9 @@
 //! Real clips (`scripts/media` fetches them), and the access units that a pipeline gives to a sink.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::mpsc::{self, Receiver},
+};
 
 use gst::prelude::*;
 use sha2::{Digest, Sha256};
@@ -40,8 +43,17 @@ pub(crate) fn access_units(launch: &str) -> Vec<AccessUnit> {
     let pipeline = Pipeline::new(&format!(
         "{launch} ! video/x-h264,stream-format=avc,alignment=au ! fakesink name=probe sync=false signal-handoffs=false"
     ));
-    let (sender, units) = std::sync::mpsc::channel();
-    let pad = pipeline.element("probe").static_pad("sink").unwrap();
+    let units = watch(&pipeline.element("probe"));
+    let outcome = pipeline.run();
+    assert!(outcome.eos, "{outcome:?}");
+    drop(pipeline);
+    units.try_iter().collect()
+}
+
+/// What comes to the pad `sink` of this element from now on.
+pub(crate) fn watch(element: &gst::Element) -> Receiver<AccessUnit> {
+    let (sender, units) = mpsc::channel();
+    let pad = element.static_pad("sink").unwrap();
     let segment = std::sync::Mutex::new(gst::Segment::new());
     pad.add_probe(gst::PadProbeType::DATA_DOWNSTREAM, move |_, info| {
         match info.data.as_ref() {
@@ -65,8 +77,5 @@ pub(crate) fn access_units(launch: &str) -> Vec<AccessUnit> {
         }
         gst::PadProbeReturn::Ok
     });
-    let outcome = pipeline.run();
-    assert!(outcome.eos, "{outcome:?}");
-    drop(pipeline);
-    units.try_iter().collect()
+    units
 }

@@ -1,6 +1,5 @@
 //! What the tests share: a local service, pipelines that run to their end, and what they said on the way.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 #![allow(dead_code, reason = "not every test needs everything")]
 
 pub(crate) mod bus;
