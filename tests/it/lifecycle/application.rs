@@ -66,11 +66,11 @@ fn the_second_of_two_elements_with_one_stream_keeps_trying() {
     heard.until(&pipeline, |message| {
         is_eos(message) || is_error(message, "first")
     });
-    heard.to_null(&pipeline);
+    heard.stop(&pipeline);
     other_heard.until(&other, |message| {
         is_eos(message) || is_error(message, "second")
     });
-    other_heard.to_null(&other);
+    other_heard.stop(&other);
     assert!(
         heard.eos() && other_heard.eos(),
         "{heard:#?} {other_heard:#?}"

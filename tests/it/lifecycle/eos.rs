@@ -100,7 +100,7 @@ fn a_pause_while_eos_waits_does_not_wait_and_eos_comes_later() {
     fed.until(|message| bus::is_eos(message) || is_error(message, "sink"));
     assert!(fed.heard.eos(), "{:#?}", fed.heard);
     assert!(eos.join().unwrap());
-    fed.heard.to_null(&fed.pipeline);
+    fed.heard.stop(&fed.pipeline);
     assert_eq!(accounts(&fed.stats()), [30, 30, 0, 0]);
     assert_eq!(persisted_frames(&local), 30);
 }
@@ -121,7 +121,7 @@ fn null_while_eos_waits_returns() {
     let eos = fed.eos();
     lines.until_eos_waits();
     fed.until(is_warning);
-    fed.heard.to_null(&fed.pipeline);
+    fed.heard.stop(&fed.pipeline);
     assert!(!eos.join().unwrap());
     assert_eq!(accounts(&fed.stats()), [30, 0, 30, 0]);
     assert_eq!(fed.heard.errors("sink").len(), 1, "{:#?}", fed.heard);

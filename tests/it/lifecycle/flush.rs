@@ -149,7 +149,7 @@ fn a_file_is_played_again_after_a_seek() {
             let all = accounts(&pipeline.stats("sink"))[1] >= frames;
             is_error(message, "sink") || (is_eos(message) && all)
         });
-        heard.to_null(&pipeline);
+        heard.stop(&pipeline);
         assert!(heard.errors("sink").is_empty(), "{heard:#?}");
         let [frames_in, persisted, dropped, pending] = accounts(&pipeline.stats("sink"));
         assert!(frames_in > frames, "{frames_in}");

@@ -42,7 +42,7 @@ fn a_flush_ends_the_wait_for_room() {
     assert!(fed.event(gst::event::FlushStart::new()));
     assert_eq!(putting.join().unwrap(), Err(gst::FlowError::Flushing));
     assert!(fed.event(gst::event::FlushStop::new(true)));
-    fed.heard.to_null(&fed.pipeline);
+    fed.heard.stop(&fed.pipeline);
     let [frames_in, persisted, dropped, pending] = accounts(&fed.stats());
     assert_eq!((persisted, pending), (0, 0));
     assert_eq!(frames_in, dropped);
@@ -58,7 +58,7 @@ fn a_flush_ends_the_wait_for_room() {
 fn null_ends_the_wait_for_room() {
     let port = Reserved::new();
     let (mut fed, _clip, putting) = waiting_for_room(&port, 1);
-    fed.heard.to_null(&fed.pipeline);
+    fed.heard.stop(&fed.pipeline);
     assert_eq!(putting.join().unwrap(), Err(gst::FlowError::Flushing));
     let [frames_in, persisted, dropped, pending] = accounts(&fed.stats());
     assert_eq!((persisted, pending), (0, 0));
@@ -113,7 +113,7 @@ fn realtime_never_waits_for_room() {
     let eos = fed.eos();
     fed.until(|message| is_error(message, "sink"));
     assert!(!eos.join().unwrap());
-    fed.heard.to_null(&fed.pipeline);
+    fed.heard.stop(&fed.pipeline);
     let stats = fed.stats();
     assert_eq!(accounts(&stats), [300, 0, 300, 0]);
     let by_reason = stats.get::<gst::Structure>("dropped").unwrap();

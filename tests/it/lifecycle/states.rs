@@ -35,7 +35,7 @@ fn five_rounds(rest: gst::State) {
         let frames: u32 = local.fragments(&name).iter().map(|f| f.frames).sum();
         assert_eq!(frames, 30, "{name}");
     }
-    heard.to_null(&pipeline);
+    heard.stop(&pipeline);
     assert_eq!(heard.told("kvs-stream-ready").len(), 5, "{heard:#?}");
     assert_eq!(heard.told("kvs-stream-closed").len(), 5, "{heard:#?}");
 }
@@ -113,7 +113,7 @@ fn a_pause_in_mid_stream_loses_nothing() {
     let frames = came.len() as u64;
     assert!(frames > 40, "{frames}");
     assert_eq!(accounts(&pipeline.stats("sink")), [frames, frames, 0, 0]);
-    heard.to_null(&pipeline);
+    heard.stop(&pipeline);
     let files = local.session_files("cam");
     let [file] = &files[..] else {
         panic!("{files:?}")
@@ -128,7 +128,7 @@ fn null_without_eos_drains_what_was_put() {
     let clip = Clip::test(25, 10);
     let mut fed = Fed::playing(&format!("stream-name=cam {}", properties(&local)), &clip);
     fed.put_all(&clip.buffers);
-    fed.heard.to_null(&fed.pipeline);
+    fed.heard.stop(&fed.pipeline);
     assert_eq!(accounts(&fed.stats()), [25, 25, 0, 0]);
     assert_eq!(
         fed.heard.told("kvs-stream-closed").len(),
@@ -192,7 +192,7 @@ fn secrets_cannot_be_read_back() {
         "{graph}"
     );
     assert!(!graph.contains("hush"), "{graph}");
-    fed.heard.to_null(&fed.pipeline);
+    fed.heard.stop(&fed.pipeline);
 }
 
 /// Names of the threads of this process.
