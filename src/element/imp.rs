@@ -103,7 +103,14 @@ impl ElementImpl for KvsSink {
             report::post_invalid(&self.obj(), &error);
             gst::StateChangeError
         })?;
+        let resumes = transition == gst::StateChange::PausedToPlaying;
+        if resumes {
+            self.gate.resume(true, |on| self.interrupt(on));
+        }
         let changed = self.parent_change_state(transition);
+        if resumes {
+            self.gate.resume(false, |on| self.interrupt(on));
+        }
         if transition == gst::StateChange::PausedToReady
             || (transition == gst::StateChange::ReadyToPaused && changed.is_err())
         {
@@ -147,7 +154,7 @@ impl BaseSinkImpl for KvsSink {
                 // PAUSED: wait for PLAYING. Flushing: that says so.
                 Err(PutError::Interrupted(back)) => {
                     frame = back;
-                    self.obj().wait_preroll()?;
+                    self.let_go()?;
                 }
                 // The error was posted when the stream ended.
                 Err(PutError::Stopped) => return Err(gst::FlowError::Error),
@@ -167,16 +174,12 @@ impl BaseSinkImpl for KvsSink {
     }
 
     fn unlock(&self) -> Result<(), gst::ErrorMessage> {
-        if let Some(stream) = self.stream() {
-            stream.interrupt(true);
-        }
+        self.gate.unlock(true, |on| self.interrupt(on));
         Ok(())
     }
 
     fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
-        if let Some(stream) = self.stream() {
-            stream.interrupt(false);
-        }
+        self.gate.unlock(false, |on| self.interrupt(on));
         Ok(())
     }
 }
@@ -283,6 +286,20 @@ impl KvsSink {
         Ok(Some((stream, frame)))
     }
 
+    fn interrupt(&self, on: bool) {
+        if let Some(stream) = self.stream() {
+            stream.interrupt(on);
+        }
+    }
+
+    /// Lets a change of state or a flush have BaseSink's lock, and waits for PLAYING. An error: it flushes.
+    fn let_go(&self) -> Result<(), gst::FlowError> {
+        if self.gate.must_let_go() {
+            self.obj().wait_preroll()?;
+        }
+        Ok(())
+    }
+
     fn begin_anew(&self, time_too: bool) {
         if let Some(running) = &mut self.state().running {
             running.stream.end_fragment();
@@ -304,7 +321,7 @@ impl KvsSink {
             let outcome = stream.drain(|| !flushing());
             // PAUSED: whoever changes the state waits for a lock that is held here, so wait for PLAYING as `render` does.
             let paused = outcome == Err(DrainError::Interrupted) && !flushing();
-            if !paused || self.obj().wait_preroll().is_err() {
+            if !paused || self.let_go().is_err() {
                 break outcome;
             }
         };

@@ -14,6 +14,7 @@ use gst_base::prelude::*;
 
 use super::{
     StreamingType,
+    gate::Gate,
     imp::State,
     settings::{
         DEFAULT_REGION, DEFAULT_STREAM_NAME, DEFAULT_TRACK_NAME, DEFAULT_USER_AGENT, Settings,
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::secret::Secret;
 
-/// The element. Lock order: none is held while another is taken.
+/// The element. Lock order: none is held while another is taken, but that of the gate while its stream is interrupted.
 #[derive(Default, glib::Properties)]
 #[properties(wrapper_type = super::KvsSink)]
 pub struct KvsSink {
@@ -97,6 +98,8 @@ pub struct KvsSink {
     pub(super) settings: Mutex<Settings>,
 
     pub(super) state: Mutex<State>,
+
+    pub(super) gate: Gate,
 }
 
 /// `stats` is added by hand: glib's derive knows no structures.
