@@ -303,8 +303,6 @@ impl World {
             stats.frames_persisted + stats.frames_dropped() + stats.frames_pending,
             "{stats}"
         );
-        let costs = self.session.store.pending().map(|fragment| fragment.cost);
-        self.largest_fragment = costs.max().max(Some(self.largest_fragment)).unwrap_or(0);
         let definition = self.session.definition();
         let bound = match definition.streaming_type {
             StreamingType::Offline => {
@@ -650,6 +648,8 @@ impl World {
         match self.session.put_frame(self.now, frame) {
             Ok(()) => {
                 self.taken.insert(number);
+                let grown = self.session.store.pending().last().map(|last| last.cost);
+                self.largest_fragment = self.largest_fragment.max(grown.unwrap_or(0));
                 let waited = self.now.saturating_since(self.waits_since);
                 self.longest_wait = self.longest_wait.max(waited);
                 let pace = match self.session.definition().streaming_type {
