@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::{Event, LOSS_WINDOW, Loss, Session};
 use crate::{
@@ -216,12 +216,7 @@ fn block(frame: &Frame, placed: &Placed) -> Option<(Block, Option<Timecode>)> {
             (head.freeze(), Some(*timecode))
         }
         Placed::Continues { offset_ms } => (
-            Bytes::from(mkv::simple_block_header(
-                frame.track,
-                *offset_ms,
-                frame.key,
-                length,
-            )),
+            mkv::simple_block_header(frame.track, *offset_ms, frame.key, length),
             None,
         ),
     };
