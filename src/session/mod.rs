@@ -12,6 +12,8 @@
 //!     while the wire has room { session.transmit(now) }
 //! }
 //! ```
+//! What is transmitted may make something due, such as the end of the body: poll again before the next wait.
+//!
 //! Belongs here: states, deadlines, acks, the error policy. Does not belong here: sockets, tokio, GStreamer, URLs.
 
 mod ack;
