@@ -280,6 +280,14 @@ impl Session {
         }
     }
 
+    /// Whatever was sent and is not PERSISTED will be sent again.
+    pub(super) fn drop_link(&mut self) {
+        if self.state.link().is_some() {
+            self.outputs.push_back(Output::Abort);
+            self.store.rewind();
+        }
+    }
+
     /// The connection has done what it was for.
     pub(super) fn leave_link(&mut self) {
         self.outputs.push_back(Output::Abort);

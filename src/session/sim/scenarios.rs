@@ -89,7 +89,7 @@ fn a_stream_that_starts_without_a_service_catches_up_when_it_comes() {
     );
     assert_eq!(world.told_times(|event| matches!(event, Event::Ready)), 1);
     assert!(
-        world.service.calls.len() <= 30,
+        world.service.calls.len() <= 30 && world.most_attempts <= 8,
         "{} calls",
         world.service.calls.len()
     );
@@ -234,18 +234,21 @@ fn offline_nothing_is_dropped_and_room_is_always_made() {
 
 #[test]
 fn a_large_frame_behind_small_fragments_gets_room_without_acks() {
-    let mut world = World::with(7, |definition| {
-        definition.streaming_type = StreamingType::Offline;
-        definition.storage = 20_000;
-        definition.fragment_acks = false;
-    });
-    world.source.sizes = (1000, 10);
-    world.run_for(secs(6));
-    world.source.sizes = (19_000, 10);
-    world.run_for(secs(30));
-    assert!(world.longest_wait < secs(5), "{:?}", world.longest_wait);
-    assert_eq!(world.drain(), Ok(()));
-    assert_eq!(world.missing(), [0; 0]);
+    // What waits for the end of the session is less than half of the storage, so nothing but the frame ends it.
+    for seed in 0..10 {
+        let mut world = World::with(seed, |definition| {
+            definition.streaming_type = StreamingType::Offline;
+            definition.storage = 30_000;
+            definition.fragment_acks = false;
+        });
+        world.source.sizes = (1000, 10);
+        world.run_for(secs(3 + seed));
+        world.source.sizes = (25_000, 10);
+        world.run_for(secs(30));
+        assert!(world.longest_wait < secs(5), "{:?}", world.longest_wait);
+        assert_eq!(world.drain(), Ok(()));
+        assert_eq!(world.missing(), [0; 0]);
+    }
 }
 
 #[test]
