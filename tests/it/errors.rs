@@ -40,7 +40,7 @@ fn run_into_error(launch: &str) -> Heard {
     let mut heard = Heard::of(&pipeline);
     let _ = pipeline.0.set_state(gst::State::Playing);
     heard.until(&pipeline, |message| is_error(message, "sink"));
-    heard.to_null(&pipeline);
+    heard.stop(&pipeline);
     heard
 }
 
@@ -147,7 +147,7 @@ fn a_wrong_setting_fails_ready(setting: &str, property: &str) {
     let mut heard = Heard::of(&pipeline);
     let sink = pipeline.element("sink");
     assert!(sink.set_state(gst::State::Ready).is_err());
-    heard.to_null(&pipeline);
+    heard.stop(&pipeline);
     assert_settings(&heard, property);
 }
 
@@ -163,7 +163,7 @@ fn a_wrong_address_fails_paused(setting: &str, property: &str) {
     let mut heard = Heard::of(&pipeline);
     let sink = pipeline.element("sink");
     assert!(sink.set_state(gst::State::Paused).is_err());
-    heard.to_null(&pipeline);
+    heard.stop(&pipeline);
     assert_settings(&heard, property);
 }
 

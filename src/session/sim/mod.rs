@@ -71,7 +71,6 @@ pub(super) struct World {
 }
 
 impl Drop for World {
-    #[expect(clippy::print_stderr, reason = "a failure prints its seed")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(

@@ -35,7 +35,7 @@ fn caps_without_codec_data_name_h264parse() {
     >::new())));
     let flow = fed.put(&gst::Buffer::new());
     assert_eq!(flow, Err(gst::FlowError::NotNegotiated));
-    fed.heard.to_null(&fed.pipeline);
+    fed.heard.stop(&fed.pipeline);
     let error = fed.heard.the_error("sink");
     assert!(error.error().matches(gst::StreamError::Format), "{error:?}");
     assert!(error.error().to_string().contains("h264parse"), "{error:?}");
@@ -57,7 +57,7 @@ fn a_pipeline_with_caps_that_cannot_be_sent_ends() {
     heard.until(&pipeline, |message| {
         message.type_() == gst::MessageType::Error && !is_error(message, "sink")
     });
-    heard.to_null(&pipeline);
+    heard.stop(&pipeline);
     let error = heard.the_error("sink");
     assert!(error.error().matches(gst::StreamError::Format), "{error:?}");
 }
@@ -154,7 +154,7 @@ fn a_start_between_key_frames_asks_for_one() {
     });
     assert!(heard.eos(), "{heard:#?}");
     let [frames_in, persisted, dropped, pending] = accounts(&pipeline.stats("sink"));
-    heard.to_null(&pipeline);
+    heard.stop(&pipeline);
     assert_eq!((frames_in, pending), (74, 0));
     assert!(
         persisted > 0 && dropped > 0,

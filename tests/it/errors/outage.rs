@@ -40,7 +40,7 @@ fn nobody_answers(properties: &str, meanwhile: impl FnOnce()) {
     assert_eq!(accounts(&stats), [30, 0, 30, 0]);
     let dropped = stats.get::<gst::Structure>("dropped").unwrap();
     assert_eq!(dropped.get::<u64>("unfinished").unwrap(), 30, "{stats}");
-    fed.heard.to_null(&fed.pipeline);
+    fed.heard.stop(&fed.pipeline);
     assert_eq!(
         accounts(&fed.stats()),
         [30, 0, 30, 0],
@@ -97,7 +97,7 @@ fn null_returns_although_nobody_answers() {
             );
             fed.put_all(&clip.buffers[..frames]);
             // A hang is ended by nextest.
-            fed.heard.to_null(&fed.pipeline);
+            fed.heard.stop(&fed.pipeline);
             let frames = frames as u64;
             assert_eq!(accounts(&fed.stats()), [frames, 0, frames, 0]);
             let errors = fed.heard.errors("sink");

@@ -36,7 +36,7 @@ impl Heard {
     }
 
     /// Sets NULL, and hears what was said until then.
-    pub(crate) fn to_null(&mut self, pipeline: &Pipeline) {
+    pub(crate) fn stop(&mut self, pipeline: &Pipeline) {
         pipeline.0.set_state(gst::State::Null).unwrap();
         self.0.extend(pipeline.0.bus().unwrap().iter());
     }

@@ -199,7 +199,7 @@ impl Fed {
         self.until(|message| bus::is_eos(message) || bus::is_error(message, "sink"));
         assert!(self.heard.eos(), "{:#?}", self.heard);
         assert!(eos.join().unwrap());
-        self.heard.to_null(&self.pipeline);
+        self.heard.stop(&self.pipeline);
     }
 
     pub(crate) fn until(&mut self, done: impl FnMut(&gst::Message) -> bool) -> gst::Message {
