@@ -298,8 +298,17 @@ impl KvsSink {
             return true;
         };
         let pad = self.obj().sink_pad().clone();
-        // A pause interrupts, too, but need not end the wait: no lock of BaseSink is held here.
-        match stream.drain(|| !pad.pad_flags().contains(gst::PadFlags::FLUSHING)) {
+        gst::debug!(CAT, imp = self, "waiting for the last acks");
+        let flushing = || pad.pad_flags().contains(gst::PadFlags::FLUSHING);
+        let outcome = loop {
+            let outcome = stream.drain(|| !flushing());
+            // PAUSED: whoever changes the state waits for a lock that is held here, so wait for PLAYING as `render` does.
+            let paused = outcome == Err(DrainError::Interrupted) && !flushing();
+            if !paused || self.obj().wait_preroll().is_err() {
+                break outcome;
+            }
+        };
+        match outcome {
             Ok(()) => {
                 let stats = stream.stats();
                 gst::info!(CAT, imp = self, "end of stream. {stats}");

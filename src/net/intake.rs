@@ -6,6 +6,7 @@
 
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, ThreadId},
     time::Duration,
 };
 
@@ -25,7 +26,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// Why a frame was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
-    /// The wait for room was interrupted ([`crate::producer::Stream::interrupt`]); the frame is given back.
+    /// The wait for room was interrupted ([`crate::producer::Stream::interrupt`]), or a callback would have to wait; the
+    /// frame is given back.
     #[error("the wait for room was interrupted")]
     Interrupted(Frame),
     /// The stream has ended.
@@ -52,6 +54,8 @@ pub(crate) struct Intake {
     /// There is something for the driver.
     work: Notify,
     clock: Clock,
+    /// The thread of the driver.
+    driver: ThreadId,
 }
 
 struct State {
@@ -63,7 +67,7 @@ struct State {
 }
 
 impl Intake {
-    pub(crate) fn new(session: Session, clock: Clock) -> Self {
+    pub(crate) fn new(session: Session, clock: Clock, driver: ThreadId) -> Self {
         Self {
             state: Mutex::new(State {
                 session,
@@ -73,11 +77,18 @@ impl Intake {
             changed: Condvar::new(),
             work: Notify::new(),
             clock,
+            driver,
         }
+    }
+
+    /// The caller is a callback: were it to wait, nothing would go on that it waits for.
+    pub(crate) fn called_back(&self) -> bool {
+        thread::current().id() == self.driver
     }
 
     /// Takes a frame. Waits for room only offline.
     pub(crate) fn put_frame(&self, mut frame: Frame) -> Result<(), PutError> {
+        let may_wait = !self.called_back();
         let mut state = self.lock();
         loop {
             match state.session.put_frame(self.clock.now(), frame) {
@@ -85,7 +96,7 @@ impl Intake {
                 Err(Refused::Stopped) => return Err(PutError::Stopped),
                 Err(Refused::Full(back)) => frame = back,
             }
-            if state.interrupted {
+            if state.interrupted || !may_wait {
                 return Err(PutError::Interrupted(frame));
             }
             self.work.notify_one();
@@ -111,7 +122,7 @@ impl Intake {
         self.work.notify_one();
     }
 
-    /// While true, nobody waits for room.
+    /// While true, nobody waits for room or for a drain.
     pub(crate) fn interrupt(&self, interrupted: bool) {
         self.lock().interrupted = interrupted;
         self.changed.notify_all();
@@ -124,28 +135,30 @@ impl Intake {
         self.changed.notify_all();
     }
 
-    /// Asks for the end and waits for its outcome, as long as `go_on` says so.
+    /// Asks for the end and waits for its outcome, as long as `go_on` says so; without `stop` only while nobody interrupts.
     pub(crate) fn end(
         &self,
         limit: Duration,
         stop: bool,
         mut go_on: impl FnMut() -> bool,
     ) -> Result<(), DrainError> {
+        let may_wait = !self.called_back();
         let mut state = self.lock();
         let now = self.clock.now();
         state.session.end(now, now + limit, stop);
         self.work.notify_one();
         loop {
-            // An error stays; the end for good is only over when the driver has gone.
-            match state.session.ended() {
-                Some(Err(error)) => return Err(DrainError::Failed(error.clone())),
-                Some(Ok(())) if !stop || state.closed => return Ok(()),
-                _ if state.closed => return Ok(()),
-                _ => {}
+            let outcome = state.session.ended().cloned();
+            // The end for good, and an error, which is one, are only over when the driver has told them and gone.
+            if state.closed || (!stop && matches!(outcome, Some(Ok(())))) {
+                return Ok(outcome.unwrap_or(Ok(()))?);
             }
-            if !go_on() {
+            if !may_wait || (!stop && state.interrupted) || !go_on() {
                 state.session.resume();
-                return Err(DrainError::Interrupted);
+                return match outcome {
+                    Some(outcome) => Ok(outcome?),
+                    None => Err(DrainError::Interrupted),
+                };
             }
             state = self.wait(state);
         }

@@ -3,7 +3,7 @@
 //! The thread owns the runtime and drops it, so that nobody else ever blocks on tokio or drops a runtime: both panic on
 //! a thread that already runs tokio tasks (an application may).
 
-use std::thread;
+use std::thread::{self, ThreadId};
 
 use tokio::sync::mpsc;
 
@@ -13,6 +13,7 @@ use crate::definition::Invalid;
 /// The thread's intake. The thread ends when this is dropped and its last stream has ended.
 pub(crate) struct Runtime {
     drivers: mpsc::UnboundedSender<Driver>,
+    thread: ThreadId,
 }
 
 impl Runtime {
@@ -26,7 +27,7 @@ impl Runtime {
             .map_err(|error| Invalid::new("thread", error.to_string()))?;
         // A nul cannot be in the name of a thread.
         let name: String = name.chars().filter(|c| *c != '\0').collect();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name(name)
             .spawn(move || {
                 runtime.block_on(async move {
@@ -46,7 +47,15 @@ impl Runtime {
                 runtime.shutdown_background();
             })
             .map_err(|error| Invalid::new("thread", error.to_string()))?;
-        Ok(Self { drivers })
+        Ok(Self {
+            drivers,
+            thread: thread.thread().id(),
+        })
+    }
+
+    /// The thread that the drivers run on.
+    pub(crate) fn thread(&self) -> ThreadId {
+        self.thread
     }
 
     /// Runs the driver on the thread.

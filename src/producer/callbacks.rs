@@ -9,6 +9,7 @@ use crate::{
 };
 
 /// Called on the producer's thread, in order, without a lock held. Do not block in them: the upload waits meanwhile.
+/// What waits otherwise ([`super::Stream::put_frame`] offline, `drain`, `stop`) does not wait in them.
 #[expect(
     unused_variables,
     reason = "the defaults do nothing; the names document"

@@ -44,7 +44,7 @@ use crate::{
     fragment::DropReason,
     media::{Frame, Track},
     net::{Clock, Driver, Intake, Runtime, Service},
-    session::{Session, Stats, StreamError},
+    session::{Fatal, Session, Stats, StreamError},
     time::Timestamp,
 };
 
@@ -83,7 +83,7 @@ impl Producer {
         let clock = Clock::start();
         let stop_timeout = definition.stop_timeout;
         let session = Session::new(definition.clone(), fastrand::u64(..));
-        let intake = Arc::new(Intake::new(session, clock));
+        let intake = Arc::new(Intake::new(session, clock, self.runtime.thread()));
         let driver = Driver::new(
             &self.service,
             definition,
@@ -130,7 +130,7 @@ impl Stream {
         self.intake.end_fragment();
     }
 
-    /// While true, [`Self::put_frame`] does not wait for room.
+    /// While true, [`Self::put_frame`] does not wait for room, and [`Self::drain`] not for acks.
     pub fn interrupt(&self, interrupted: bool) {
         self.intake.interrupt(interrupted);
     }
@@ -139,7 +139,8 @@ impl Stream {
     /// `go_on` is asked when it begins to wait, after [`Self::wake`], and now and then.
     ///
     /// # Errors
-    /// [`DrainError::Interrupted`] when `go_on` says false; [`DrainError::Failed`] when the stream ended before.
+    /// [`DrainError::Interrupted`] when `go_on` says false, by [`Self::interrupt`], and in a callback: the stream goes on;
+    /// [`DrainError::Failed`] when the stream ended before.
     pub fn drain(&self, go_on: impl FnMut() -> bool) -> Result<(), DrainError> {
         self.intake.end(self.stop_timeout, false, go_on)
     }
@@ -149,7 +150,7 @@ impl Stream {
         self.intake.wake();
     }
 
-    /// Ends the stream: waits until everything is PERSISTED, at most `stop_timeout`.
+    /// Ends the stream: waits until everything is PERSISTED, at most `stop_timeout`. In a callback it does not wait.
     ///
     /// # Errors
     /// [`StreamError`] when the stream ended before; it says what is missing.
@@ -168,9 +169,27 @@ impl Stream {
             .intake
             .end(limit, true, || give_up.now().since_start() < patience)
         {
-            Ok(()) | Err(DrainError::Interrupted) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(DrainError::Interrupted) => self.left_behind(),
             Err(DrainError::Failed(error)) => Err(error),
         }
+    }
+
+    /// The driver does not come to the end: a callback blocks it, or is the caller.
+    fn left_behind(&self) -> Result<(), StreamError> {
+        let missing = self.stats().frames_pending;
+        if missing == 0 || self.intake.called_back() {
+            return Ok(());
+        }
+        let message = format!("a callback blocks the producer; {missing} frames are not PERSISTED");
+        Err(StreamError {
+            fatal: Fatal::Internal,
+            message,
+            status: None,
+            request_id: None,
+            error_id: None,
+            missing,
+        })
     }
 
     /// The numbers, now.

@@ -3,8 +3,6 @@
 mod media;
 mod outage;
 
-use std::sync::{Arc, Mutex};
-
 use gst::prelude::*;
 use gstkvssink::local::DEFAULT_SECRET_KEY;
 use test_case::test_case;
@@ -12,27 +10,12 @@ use test_case::test_case;
 use super::support::{
     Pipeline,
     bus::{self, Heard, is_error},
+    log::Lines,
     properties, service, test_source,
 };
 
 /// What the element says must not have this in it.
 const WRONG_SECRET: &str = "hush-hush-hush";
-
-/// Log lines of kvssink from here on, the most detailed ones too.
-fn log_lines() -> Arc<Mutex<Vec<String>>> {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    gst::log::remove_default_log_function();
-    gst::log::set_threshold_for_name("kvssink", gst::DebugLevel::Memdump);
-    let sink = Arc::clone(&lines);
-    gst::log::add_log_function(move |category, _, _, _, _, object, message| {
-        if category.name() == "kvssink" {
-            let said = message.get().map(|text| text.to_string());
-            let line = format!("{object:?} {}", said.unwrap_or_default());
-            sink.lock().unwrap().push(line);
-        }
-    });
-    lines
-}
 
 /// Runs until kvssink posts an ERROR, then to NULL.
 fn run_into_error(launch: &str) -> Heard {
@@ -50,7 +33,7 @@ fn run_into_error(launch: &str) -> Heard {
 #[test_case("AKIDUNKNOWN", DEFAULT_SECRET_KEY; "an unknown access key with a secret that is right")]
 fn wrong_credentials_are_one_error(access_key: &str, secret_key: &str) {
     let local = service();
-    let lines = log_lines();
+    let lines = Lines::listen();
     let heard = run_into_error(&format!(
         "{} ! kvssink name=sink stream-name=cam {} access-key={access_key} secret-key={secret_key}",
         test_source(500, 25, true),
@@ -84,7 +67,7 @@ fn wrong_credentials_are_one_error(access_key: &str, secret_key: &str) {
         let text = bus::text(message);
         assert!(!text.contains(secret_key), "{text}");
     }
-    let lines = lines.lock().unwrap();
+    let lines = lines.so_far();
     assert!(
         lines.iter().any(|line| line.contains("session:")),
         "{lines:?}"

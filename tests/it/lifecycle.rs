@@ -1,1 +1,8 @@
-//! To come.
+//! States, EOS, flushes, threads: the element starts, stops, waits and goes on as an application wants.
+
+mod application;
+mod caps;
+mod eos;
+mod flush;
+mod offline;
+mod states;

@@ -147,6 +147,17 @@ fn a_service_that_goes_away_and_comes_back_gets_everything() {
     assert_eq!(accounts(&fed.stats()), [90, 90, 0, 0]);
     assert_eq!(fed.heard.warnings("sink").len(), 2, "{:#?}", fed.heard);
     assert!(fed.heard.errors("sink").is_empty(), "{:#?}", fed.heard);
+    // What is PERSISTED is never sent again: each of the nine fragments has one such ack.
+    let mut persisted: Vec<_> = fed
+        .heard
+        .told("kvs-fragment-ack")
+        .iter()
+        .filter(|ack| ack.get::<&str>("type").unwrap() == "PERSISTED")
+        .map(|ack| ack.get::<u64>("timecode").unwrap())
+        .collect();
+    assert_eq!(persisted.len(), 9, "{persisted:?}");
+    persisted.dedup();
+    assert_eq!(persisted.len(), 9, "{persisted:?}");
     // What was on its way to an ack when the service went away is there twice.
     let stored = stored_hashes(&local);
     let mut once = stored.clone();

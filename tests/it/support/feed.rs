@@ -62,8 +62,8 @@ impl Clip {
     /// A picture that does not compress: some 40 kB per frame, a key frame every `gop` frames.
     pub(crate) fn large(frames: u32, gop: u32) -> Self {
         record(&format!(
-            "videotestsrc pattern=snow num-buffers={frames} ! video/x-raw,format=I420,width=320,height=240,framerate=25/1 \
-             ! x264enc key-int-max={gop} option-string=scenecut=0 speed-preset=ultrafast bframes=0 quantizer=20 pass=qual ! h264parse"
+            "videotestsrc pattern=snow num-buffers={frames} ! video/x-raw,format=I420,width=480,height=360,framerate=25/1 \
+             ! x264enc key-int-max={gop} option-string=scenecut=0 speed-preset=ultrafast bframes=0 bitrate=8000 ! h264parse"
         ))
     }
 
@@ -95,11 +95,11 @@ impl Clip {
 
     /// The hashes of the payloads, in order.
     pub(crate) fn hashes(&self) -> Vec<String> {
-        self.buffers.iter().map(hash).collect()
+        self.buffers.iter().map(|buffer| hash(buffer)).collect()
     }
 }
 
-pub(crate) fn hash(buffer: &gst::Buffer) -> String {
+pub(crate) fn hash(buffer: &gst::BufferRef) -> String {
     sha256(&buffer.map_readable().unwrap())
 }
 

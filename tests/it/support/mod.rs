@@ -4,6 +4,7 @@
 
 pub(crate) mod bus;
 pub(crate) mod feed;
+pub(crate) mod log;
 pub(crate) mod media;
 pub(crate) mod port;
 pub(crate) mod scripts;

@@ -26,6 +26,10 @@ impl Reserved {
         }
     }
 
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// The properties that make kvssink talk to whoever listens there.
     pub(crate) fn properties(&self) -> String {
         properties_at(self.address)

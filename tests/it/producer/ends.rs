@@ -1,0 +1,189 @@
+//! How a stream ends, and goes on.
+
+use gstkvssink::{net::DrainError, session::Fatal};
+
+use super::*;
+
+/// After a drain everything is PERSISTED, and the stream goes on with a key frame, in a session of its own.
+#[test]
+fn a_stream_goes_on_after_a_drain() {
+    let local = service();
+    let media = Media::test(20, 10);
+    let stream = stream(&producer(&local), definition("cam"), &media);
+    for round in 1..=3 {
+        put_all(&stream, media.frames(START_MS + round * 60_000));
+        stream.drain(|| true).unwrap();
+        let fragments = local.fragments("cam");
+        let frames: u32 = fragments.iter().map(|f| f.frames).sum();
+        assert_eq!(u64::from(frames), round * 20);
+        assert_eq!(accounts(&stream.stats()), [round * 20, round * 20, 0, 0]);
+    }
+    stream.stop().unwrap();
+    assert_eq!(local.session_files("cam").len(), 3);
+    assert!(matches!(
+        stream.put_frame(media.frames(START_MS).remove(0)),
+        Err(PutError::Stopped)
+    ));
+    stream.stop().unwrap();
+}
+
+/// What follows a drain without a key frame is dropped, since it refers to what is over.
+#[test]
+fn only_a_key_frame_goes_on_after_a_drain() {
+    let local = service();
+    let media = Media::test(20, 10);
+    let stream = stream(&producer(&local), definition("cam"), &media);
+    let mut frames = media.frames(START_MS);
+    let rest = frames.split_off(5);
+    put_all(&stream, frames);
+    stream.drain(|| true).unwrap();
+    put_all(&stream, rest);
+    stream.stop().unwrap();
+    let stats = stream.stats();
+    assert_eq!(accounts(&stats), [20, 15, 5, 0]);
+    assert_eq!(stats.dropped[&DropReason::NoKeyFrame], 5);
+}
+
+/// A drain that is given up, by `go_on` or by an interrupt, is forgotten: the stream goes on.
+#[test]
+fn a_drain_that_is_given_up_is_forgotten() {
+    let port = Reserved::new();
+    let dir = tempfile::tempdir().unwrap();
+    let media = Media::test(20, 10);
+    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let stream = stream(&producer, definition("cam"), &media);
+    put_all(&stream, media.frames(START_MS));
+    let mut asked = 0;
+    let given_up = stream.drain(|| {
+        asked += 1;
+        asked < 3
+    });
+    assert_eq!(given_up, Err(DrainError::Interrupted));
+    stream.interrupt(true);
+    assert_eq!(stream.drain(|| true), Err(DrainError::Interrupted));
+    stream.interrupt(false);
+    put_all(&stream, media.frames(START_MS + 60_000));
+    assert_eq!(accounts(&stream.stats()), [40, 0, 0, 40]);
+    let local = port.serve(dir.path());
+    stream.stop().unwrap();
+    assert_eq!(accounts(&stream.stats()), [40, 40, 0, 0]);
+    let frames: u32 = local.fragments("cam").iter().map(|f| f.frames).sum();
+    assert_eq!(frames, 40);
+}
+
+/// `wake` makes a drain ask its `go_on` again: how another thread ends it.
+#[test]
+fn another_thread_ends_a_drain() {
+    let port = Reserved::new();
+    let media = Media::test(20, 10);
+    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let definition = StreamDefinition {
+        stop_timeout: 2 * PATIENCE,
+        ..definition("cam")
+    };
+    let stream = stream(&producer, definition, &media);
+    put_all(&stream, media.frames(START_MS));
+    let go_on = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        let (asked, begun) = std::sync::mpsc::channel();
+        let draining = scope.spawn(|| {
+            let asked = asked;
+            stream.drain(|| {
+                asked.send(()).unwrap();
+                go_on.load(std::sync::atomic::Ordering::SeqCst)
+            })
+        });
+        begun.recv_timeout(PATIENCE).unwrap();
+        go_on.store(false, std::sync::atomic::Ordering::SeqCst);
+        stream.wake();
+        assert_eq!(draining.join().unwrap(), Err(DrainError::Interrupted));
+    });
+    stream.stop_within(Duration::ZERO).unwrap_err();
+}
+
+/// `stop` gives up after its limit and says how many frames are missing; the accounts add up, and a second `stop` says
+/// the same.
+#[test]
+fn stop_says_what_is_missing() {
+    let port = Reserved::new();
+    let media = Media::test(20, 10);
+    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let stream = stream(&producer, definition("cam"), &media);
+    put_all(&stream, media.frames(START_MS));
+    let error = stream.stop_within(Duration::from_secs(1)).unwrap_err();
+    assert_eq!((error.fatal, error.missing), (Fatal::Unfinished, 20));
+    assert!(error.message.contains("20 frames"), "{error}");
+    let stats = stream.stats();
+    assert_eq!(accounts(&stats), [20, 0, 20, 0]);
+    assert_eq!(stats.dropped[&DropReason::Unfinished], 20);
+    assert_eq!(stream.stop().unwrap_err(), error);
+    assert_eq!(stream.drain(|| true), Err(DrainError::Failed(error)));
+    assert!(matches!(
+        stream.put_frame(media.frames(START_MS).remove(0)),
+        Err(PutError::Stopped)
+    ));
+}
+
+/// Tells on a channel that the stream has ended.
+struct Ended(Mutex<std::sync::mpsc::Sender<[u64; 4]>>);
+
+impl StreamCallbacks for Ended {
+    fn closed(&self, stats: &Stats) {
+        self.0.lock().unwrap().send(accounts(stats)).unwrap();
+    }
+}
+
+/// A stream that is dropped, in whatever state, does not wait, and ends: with a service and without, with frames and
+/// without, inside of tokio too.
+#[test]
+fn a_stream_that_is_dropped_ends_without_a_wait() {
+    let local = service();
+    let port = Reserved::new();
+    let media = Media::test(20, 10);
+    let mut round = 0;
+    let mut drop_one = |endpoint: &str, frames: usize| {
+        round += 1;
+        let (sender, ended) = std::sync::mpsc::channel();
+        let producer = Producer::new("test-producer", service_at(endpoint)).unwrap();
+        let definition = StreamDefinition {
+            stop_timeout: 2 * PATIENCE,
+            ..definition(&format!("cam{round}"))
+        };
+        let callbacks = Arc::new(Ended(Mutex::new(sender)));
+        let stream = producer.create_stream(definition, callbacks).unwrap();
+        stream.set_tracks(std::slice::from_ref(&media.track));
+        put_all(
+            &stream,
+            media.frames(START_MS).into_iter().take(frames).collect(),
+        );
+        drop(stream);
+        let [frames_in, persisted, dropped, pending] = ended.recv_timeout(PATIENCE).unwrap();
+        assert_eq!((frames_in, pending), (frames as u64, 0));
+        assert_eq!(persisted + dropped, frames_in);
+    };
+    for endpoint in [local.endpoint(), &port.endpoint()] {
+        for frames in [0, 1, 20] {
+            drop_one(endpoint, frames);
+        }
+    }
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(async { drop_one(local.endpoint(), 20) });
+}
+
+/// A definition that cannot work makes no stream.
+#[test]
+fn a_wrong_definition_makes_no_stream() {
+    let local = service();
+    let wrong = StreamDefinition {
+        storage: 0,
+        ..definition("cam")
+    };
+    let refused = producer(&local).create_stream(wrong, Arc::new(()));
+    assert_eq!(refused.err().unwrap().setting, "storage-size");
+    let producer = Producer::new("test-producer", service_at("ftp://127.0.0.1")).unwrap();
+    let refused = producer.create_stream(definition("cam"), Arc::new(()));
+    assert_eq!(refused.err().unwrap().setting, "endpoint");
+    assert!(local.requests().is_empty());
+}
