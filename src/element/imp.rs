@@ -49,6 +49,9 @@ struct Running {
     nal_lengths: u8,
     /// The newest caps cannot be sent, and that was posted.
     caps_refused: bool,
+    /// From before PLAYING→PAUSED to before PAUSED→PLAYING. BaseSink's own request to unlock ends as soon as it has its
+    /// lock, and a thread that PLAYING woke may find PAUSED again: it must not go back to wait for the network.
+    paused: bool,
     /// The end of the stream was posted, and no frame came since.
     closed_posted: bool,
 }
@@ -103,6 +106,11 @@ impl ElementImpl for KvsSink {
             report::post_invalid(&self.obj(), &error);
             gst::StateChangeError
         })?;
+        match transition {
+            gst::StateChange::PlayingToPaused => self.pause(true),
+            gst::StateChange::PausedToPlaying => self.pause(false),
+            _ => {}
+        }
         let changed = self.parent_change_state(transition);
         if transition == gst::StateChange::PausedToReady
             || (transition == gst::StateChange::ReadyToPaused && changed.is_err())
@@ -174,8 +182,8 @@ impl BaseSinkImpl for KvsSink {
     }
 
     fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
-        if let Some(stream) = self.stream() {
-            stream.interrupt(false);
+        if let Some(running) = &self.state().running {
+            running.stream.interrupt(running.paused);
         }
         Ok(())
     }
@@ -203,9 +211,19 @@ impl KvsSink {
             timeline: Timeline::default(),
             nal_lengths: 0,
             caps_refused: false,
+            paused: false,
             closed_posted: false,
         });
         Ok(())
+    }
+
+    fn pause(&self, paused: bool) {
+        if let Some(running) = &mut self.state().running {
+            running.paused = paused;
+            if !paused {
+                running.stream.interrupt(false);
+            }
+        }
     }
 
     /// Lets the stream end, within stop-stream-timeout. What goes wrong was told by the stream itself.
