@@ -96,10 +96,13 @@ impl Cutter {
         let Some(tracks) = &self.tracks else {
             return Placed::Dropped(DropReason::NoTrack);
         };
-        if !tracks.iter().any(|track| track.number() == frame.track) {
+        let Some(track) = tracks.iter().find(|track| track.number() == frame.track) else {
             return Placed::Dropped(DropReason::NoTrack);
+        };
+        if frame.payload.len() as u64 + HEADERS > MAX_FRAGMENT_BYTES {
+            return Placed::Dropped(DropReason::TooLarge);
         }
-        if frame.payload.is_empty() || frame.payload.len() as u64 + HEADERS > MAX_FRAGMENT_BYTES {
+        if frame.payload.is_empty() || track.check_payload(&frame.payload).is_err() {
             return Placed::Dropped(DropReason::Malformed);
         }
         let Some(open) = &self.open else {
@@ -119,7 +122,7 @@ impl Cutter {
             Some(offset_ms) if !is_late && !is_full => Placed::Continues { offset_ms },
             // A key frame that jumps back or far ahead, or finds no room, may begin a fragment, if the order allows it.
             _ if frame.key => self.begin(frame),
-            Some(_) if is_full => Placed::Dropped(DropReason::Malformed),
+            Some(_) if is_full => Placed::Dropped(DropReason::TooLarge),
             _ => Placed::Dropped(DropReason::Timecode),
         }
     }
@@ -138,9 +141,10 @@ impl Cutter {
                 *timecode
             }
             Placed::Continues { .. } => self.timecode(frame.pts),
-            // Nothing refers to a frame that is empty or of no track.
+            // No frame of the track that is open refers to it.
             Placed::Dropped(DropReason::NoTrack) => return,
-            Placed::Dropped(_) if frame.payload.is_empty() => return,
+            // A decoder conceals one bad frame better than a viewer misses the rest of its GOP.
+            Placed::Dropped(DropReason::Malformed) if !frame.key => return,
             Placed::Dropped(_) => {
                 self.open = None;
                 return;
@@ -378,7 +382,7 @@ mod tests {
             payload: Bytes::from(vec![0; 49_999_900]),
             ..frame(40, false)
         };
-        assert_eq!(cutter.place(&big), Placed::Dropped(DropReason::Malformed));
+        assert_eq!(cutter.place(&big), Placed::Dropped(DropReason::TooLarge));
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl World {
         let mut definition = StreamDefinition::new(StreamName::new("cam1").unwrap());
         change(&mut definition);
         let mut session = Session::new(definition, seed);
-        session.set_tracks(&tracks(640));
+        session.set_tracks(&tracks(640)).unwrap();
         let mut world = Self {
             seed,
             random: fastrand::Rng::with_seed(seed),
@@ -307,7 +307,7 @@ impl World {
         }
         self.frames_left -= 1;
         if let Some(width) = self.ledger.widths.get(&self.source.next) {
-            self.session.set_tracks(&tracks(*width));
+            self.session.set_tracks(&tracks(*width)).unwrap();
         }
         let frame = self.source.frame();
         self.waiting = Some(frame);
