@@ -131,7 +131,8 @@ fn a_start_between_key_frames_asks_for_one() {
         if first.swap(false, Ordering::Relaxed) {
             gst::PadProbeReturn::Drop
         } else {
-            gst::PadProbeReturn::Remove
+            // Not removed: GStreamer 1.22 may lose its count of a buffer when another thread probes the pad meanwhile.
+            gst::PadProbeReturn::Ok
         }
     });
     {
