@@ -16,6 +16,8 @@ use crate::{
 
 /// Longest fragment ("Amazon Kinesis Video Streams service quotas", fragment duration).
 pub(crate) const MAX_FRAGMENT_DURATION: Duration = Duration::from_secs(20);
+/// When a fragment is this long, a key frame is asked for: an encoder that obeys has five seconds for it.
+const ASK_FOR_KEY_FRAME: Duration = Duration::from_secs(15);
 /// Largest fragment ("Amazon Kinesis Video Streams service quotas", fragment size).
 pub(crate) const MAX_FRAGMENT_BYTES: u64 = 50_000_000;
 /// At most five fragments a second ("Amazon Kinesis Video Streams service quotas").
@@ -50,6 +52,8 @@ struct Open {
     begun: Timestamp,
     /// Payload bytes so far, and room for their headers.
     bytes: u64,
+    /// A key frame was asked for, in time before the fragment must end.
+    asked: bool,
 }
 
 impl Cutter {
@@ -89,6 +93,14 @@ impl Cutter {
     /// The next frame must be a key frame; the open fragment, if any, is complete. True when there was one.
     pub(crate) fn end_fragment(&mut self) -> bool {
         self.open.take().is_some()
+    }
+
+    /// The open fragment comes near its longest duration: a key frame is to be asked for. True once for each fragment.
+    pub(crate) fn wants_key_frame(&mut self, newest: Timestamp) -> bool {
+        self.open.as_mut().is_some_and(|open| {
+            newest.saturating_since(open.begun) >= ASK_FOR_KEY_FRAME
+                && !std::mem::replace(&mut open.asked, true)
+        })
     }
 
     /// The place of `frame`. Nothing changes until it is [`Self::put`] there.
@@ -137,6 +149,7 @@ impl Cutter {
                     timecode: *timecode,
                     begun: frame.pts,
                     bytes: 0,
+                    asked: false,
                 });
                 *timecode
             }
@@ -344,6 +357,19 @@ mod tests {
             Placed::Dropped(DropReason::NoKeyFrame)
         );
         assert_eq!(put(&mut cutter, 20_080, true), begins(20_080));
+    }
+
+    #[test]
+    fn a_key_frame_is_asked_for_in_time_and_once() {
+        let mut cutter = cutter();
+        let mut asked = Vec::new();
+        for second in 0..40 {
+            put(&mut cutter, second * 1000, second == 0 || second == 18);
+            if cutter.wants_key_frame(Timestamp::from_millis(second * 1000)) {
+                asked.push(second);
+            }
+        }
+        assert_eq!(asked, [15, 33]);
     }
 
     #[test]

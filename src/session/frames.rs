@@ -65,6 +65,7 @@ impl Session {
         if self.is_stopped() || self.ending.is_some_and(|ending| ending.stop) {
             return Err(Refused::Stopped);
         }
+        self.last_frame = now;
         let mut placed = self.cutter.place(&frame);
         if let Some((block, timecode)) = block(&frame, &placed) {
             // Ended in both, before the frame may be refused: whoever is refused may go on with another frame.
@@ -93,6 +94,9 @@ impl Session {
         self.stats.frames_in += 1;
         self.stats.bytes_in += frame.payload.len() as u64;
         self.cutter.put(&frame, &placed);
+        if self.cutter.wants_key_frame(frame.pts) {
+            self.tell(Event::KeyFrameNeeded);
+        }
         if let Placed::Dropped(reason) = placed {
             if !self.cutter.is_open() {
                 self.store.complete();

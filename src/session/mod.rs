@@ -18,6 +18,7 @@
 
 mod ack;
 mod backoff;
+mod deadlines;
 mod end;
 mod event;
 mod frames;
@@ -137,6 +138,8 @@ pub struct Session {
     stats: Stats,
     losses: BTreeMap<DropReason, Loss>,
     losses_due: Option<Mono>,
+    /// When the last frame came.
+    last_frame: Mono,
     /// Since when the way to the service is lost.
     outage: Option<Mono>,
     ending: Option<Ending>,
@@ -163,6 +166,7 @@ impl Session {
             stats: Stats::default(),
             losses: BTreeMap::new(),
             losses_due: None,
+            last_frame: Mono::ZERO,
             outage: None,
             ending: None,
             ended: None,
