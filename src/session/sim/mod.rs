@@ -53,6 +53,8 @@ pub(super) struct World {
     /// Frames that were taken, and the one that waits for room.
     taken: BTreeSet<u64>,
     waiting: Option<Frame>,
+    /// Pauses of the camera before a frame.
+    pauses: BTreeMap<u64, Duration>,
     longest_wait: Duration,
     waits_since: Mono,
     told: Vec<(Mono, Event)>,
@@ -115,6 +117,7 @@ impl World {
             ledger: Ledger::default(),
             taken: BTreeSet::new(),
             waiting: None,
+            pauses: BTreeMap::new(),
             longest_wait: Duration::ZERO,
             waits_since: Mono::ZERO,
             told: Vec::new(),
@@ -332,7 +335,8 @@ impl World {
                     StreamingType::Offline => self.source.pace() / 2,
                     _ => self.source.pace(),
                 };
-                self.plan(pace, Happening::Frame);
+                let pause = self.pauses.get(&self.source.next).copied();
+                self.plan(pace + pause.unwrap_or_default(), Happening::Frame);
             }
             Err(Refused::Full(frame)) => self.waiting = Some(frame),
             Err(Refused::Stopped) => {}

@@ -303,3 +303,50 @@ fn a_stop_ends_by_its_deadline_in_every_state() {
         assert!(seen.contains(state), "{state} is not among {seen:?}");
     }
 }
+
+#[test]
+fn a_paused_source_ends_its_session_and_a_key_frame_begins_another() {
+    let mut world = World::seeded(7);
+    world.pauses.insert(40, secs(60));
+    world.run_for(secs(80));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), [0; 0]);
+    assert_eq!(
+        world.service.sessions.len(),
+        2,
+        "{:?}",
+        world.service.sessions
+    );
+    assert_eq!(world.stats().fragments_resent, 0);
+    let lost = |event: &Event| matches!(event, Event::ConnectionLost(_));
+    assert_eq!(world.told_times(lost), 0, "a pause is no outage");
+}
+
+#[test]
+fn after_a_pause_between_key_frames_one_is_asked_for_and_what_came_before_it_is_told() {
+    let mut world = World::seeded(7);
+    world.pauses.insert(50, secs(60));
+    world.run_for(secs(80));
+    assert_eq!(world.drain(), Ok(()));
+    // Frames 50 to 59 refer to a fragment that has ended; 60 is a key frame.
+    assert_eq!(world.stats().frames_dropped(), 10);
+    assert_eq!(
+        world.told_times(|event| matches!(event, Event::KeyFrameNeeded)),
+        1
+    );
+    assert_eq!(world.service.sessions.len(), 2);
+}
+
+#[test]
+fn a_session_ends_by_itself_before_45_minutes_and_nothing_is_lost() {
+    let mut world = World::seeded(7);
+    world.run_for(secs(42 * 60));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), [0; 0]);
+    assert_eq!(world.service.sessions.len(), 2);
+    assert_eq!(world.stats().fragments_resent, 0);
+    assert_eq!(
+        world.told_times(|event| matches!(event, Event::ConnectionLost(_))),
+        0
+    );
+}
