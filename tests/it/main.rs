@@ -6,6 +6,7 @@ mod errors;
 mod files;
 mod inspect;
 mod lifecycle;
+mod local_binary;
 mod pipelines;
 mod producer;
 mod support;
