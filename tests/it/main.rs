@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod aws_client;
 mod errors;
 mod files;
 mod inspect;
