@@ -10,4 +10,5 @@ mod lifecycle;
 mod local_binary;
 mod pipelines;
 mod producer;
+mod sessions;
 mod support;
