@@ -10,5 +10,6 @@ mod lifecycle;
 mod local_binary;
 mod pipelines;
 mod producer;
+mod promises;
 mod sessions;
 mod support;
