@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Belongs here: the service's side of the protocol. Does not belong here: anything of the producer; this
-//! module shares no code with it, so that they can prove each other wrong.
+//! module shares no code of ours with it, so that they can prove each other wrong. (The crate `aws-sigv4` serves both;
+//! `net::sign` has a test of its own against another implementation.)
 //!
 //! What is kept: `<dir>/<stream>/session-NNNN.mkv`, one file per `PutMedia` call, valid after every fragment, and
 //! `<dir>/<stream>/index.jsonl`, a line for each fragment. Streams themselves live in memory only.
