@@ -18,16 +18,20 @@
 
 mod account;
 mod ack;
+mod api;
 mod archive;
 mod clock;
 mod control;
 mod ebml;
 mod get_media;
 mod ingest;
+mod listen;
 mod mkv;
 mod options;
+mod put_media;
 mod record;
 mod refused;
+mod reply;
 mod rules;
 #[cfg(test)]
 mod sample;
@@ -108,7 +112,7 @@ impl Local {
                 .spawn(move || {
                     runtime.block_on(async {
                         match tokio::net::TcpListener::from_std(listener) {
-                            Ok(listener) => server::serve(listener, tls, service, stopped).await,
+                            Ok(listener) => listen::serve(listener, tls, service, stopped).await,
                             Err(e) => service.say(&format!("cannot listen: {e}")),
                         }
                     });

@@ -1,96 +1,40 @@
-//! HTTP: connections, the way of a request, the shape of an answer.
+//! HTTP: the way of a request, the shape of an answer.
 //!
-//! Belongs here: hyper. Does not belong here: what a call means (`control`, `session`, `get_media`).
+//! Does not belong here: connections (`listen`), what a call means (`control`, `session`, `get_media`).
 //!
 //! Every call of an API passes [`admit`], the single place where it is let in or refused.
 
 use std::convert::Infallible;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, watch};
-use tokio_rustls::TlsAcceptor;
+use hyper::body::{Body, Incoming};
+use tokio::sync::{Notify, mpsc};
 
 use super::ack::AckWriter;
-use super::control::{self, Api, Call, Target};
+use super::api::Api;
+use super::control::{self, Call, Target};
 use super::get_media;
+use super::put_media::{self, PutMedia};
 use super::record::RequestRecord;
 use super::refused::Refused;
+use super::reply::Reply;
 use super::service::Service;
-use super::session::{self, Connection, PutMedia, Session};
+use super::session::{Connection, Session};
 use super::sigv4::{self, Payload, Scope};
 
 /// Largest body of a call other than `PutMedia`.
 const MAX_BODY: usize = 1 << 20;
 /// Longest name or user agent in a record: that of the longest stream name.
 const MAX_RECORDED: usize = 256;
-/// Before the next attempt when a connection could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts connections until `stop` says so.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    service: Arc<Service>,
-    mut stop: watch::Receiver<bool>,
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
-        // An accept that fails is the peer's trouble or a lack of descriptors, which may pass.
-        let Ok((tcp, _)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        // An ack must not wait for the next one.
-        let _ = tcp.set_nodelay(true);
-        let (service, tls) = (Arc::clone(&service), tls.clone());
-        tokio::spawn(async move {
-            match tls {
-                None => connection(tcp, service).await,
-                Some(tls) => match tls.accept(tcp).await {
-                    Ok(stream) => connection(stream, service).await,
-                    Err(e) => service.say(&format!("TLS handshake failed: {e}")),
-                },
-            }
-        });
-    }
-}
-
-async fn connection(io: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Service>) {
-    let close = Arc::new(Notify::new());
-    let calls = {
-        let close = Arc::clone(&close);
-        service_fn(move |request| answer(Arc::clone(&service), request, Arc::clone(&close)))
-    };
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(io), calls);
-    let mut connection = pin!(connection);
-    loop {
-        tokio::select! {
-            // How a connection ends is seen by the session on it; there is nothing to add.
-            _ = connection.as_mut() => return,
-            () = close.notified() => connection.as_mut().graceful_shutdown(),
-        }
-    }
-}
-
-async fn answer(
+/// Answers a request; `close` asks for the end of its connection.
+pub(crate) async fn answer(
     service: Arc<Service>,
     request: Request<Incoming>,
     close: Arc<Notify>,
@@ -185,7 +129,7 @@ async fn put_media(
     close: Arc<Notify>,
     stream: &mut Option<String>,
 ) -> Result<Response<Reply>, Refused> {
-    *stream = session::target(&parts.headers).label();
+    *stream = put_media::target(&parts.headers).label();
     admit(service, parts, Payload::Streaming)?;
     let call = PutMedia::parse(&parts.headers)?;
     let connection = Connection::open(service, &call.target)?;
@@ -265,44 +209,4 @@ fn request_id() -> String {
         &hex[16..20],
         &hex[20..]
     )
-}
-
-/// The body of an answer.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    /// All of it.
-    Whole(Option<Bytes>),
-    /// What comes through the channel, until it closes.
-    Live(mpsc::Receiver<Bytes>),
-}
-
-impl Reply {
-    fn whole(body: impl Into<Bytes>) -> Self {
-        Self::Whole(Some(body.into()))
-    }
-}
-
-impl Body for Reply {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = match self.get_mut() {
-            Self::Whole(body) => Poll::Ready(body.take()),
-            Self::Live(body) => body.poll_recv(context),
-        };
-        bytes.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(body) => {
-                SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
-            }
-            Self::Live(_) => SizeHint::default(),
-        }
-    }
 }

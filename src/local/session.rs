@@ -1,13 +1,12 @@
-//! One `PutMedia` call: its headers, its body, its acks.
+//! One `PutMedia` call: its body, its acks.
 //!
-//! In: the request's head and the body's bytes as they come. Out: acks, stored fragments.
-//! Belongs here: which ack is sent when, the limits in time. Does not belong here: what a fragment must be
-//! (`ingest`), files (`archive`), how an ack looks (`ack`).
+//! In: the call's head and the body's bytes as they come. Out: acks, stored fragments.
+//! Belongs here: which ack is sent when, the limits in time. Does not belong here: what the head must be
+//! (`put_media`), what a fragment must be (`ingest`), files (`archive`), how an ack looks (`ack`).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -16,7 +15,8 @@ use super::account::StreamStatus;
 use super::ack::{Ack, AckWriter, ErrorId};
 use super::archive::SessionFile;
 use super::control::Target;
-use super::ingest::{Fragment, Ingest, Refusal, Step, Timecodes};
+use super::ingest::{Fragment, Ingest, Refusal, Step};
+use super::put_media::PutMedia;
 use super::record::FragmentRecord;
 use super::refused::Refused;
 use super::service::Service;
@@ -24,90 +24,6 @@ use super::service::Service;
 /// How long the rest of the body is read after an ERROR ack, so that the producer can read the ack: a
 /// connection closed with unread bytes is reset, and a reset destroys what is on its way.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
-
-/// The head of a `PutMedia` call; already valid.
-#[derive(Debug)]
-pub(crate) struct PutMedia {
-    pub(crate) target: Target,
-    timecodes: Timecodes,
-    pub(crate) acks: bool,
-}
-
-/// The stream a call names, for records.
-pub(crate) fn target(headers: &HeaderMap) -> Target {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
-    Target::new(text("x-amzn-stream-name"), text("x-amzn-stream-arn"))
-}
-
-impl PutMedia {
-    /// Reads the head of a call.
-    pub(crate) fn parse(headers: &HeaderMap) -> Result<Self, Refused> {
-        let text = |name: &str| {
-            headers
-                .get(name)
-                .map(|value| {
-                    value
-                        .to_str()
-                        .map_err(|_| Refused::argument(format!("{name} is not ASCII.")))
-                })
-                .transpose()
-        };
-        if !text("transfer-encoding")?.is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
-        {
-            return Err(Refused::argument(
-                "PutMedia takes Transfer-Encoding: chunked only.",
-            ));
-        }
-        let start_ms = text("x-amzn-producer-start-timestamp")?
-            .and_then(timestamp_ms)
-            .ok_or_else(|| {
-                Refused::argument(
-                    "x-amzn-producer-start-timestamp must be seconds, a dot and three digits.",
-                )
-            })?;
-        let timecodes = match text("x-amzn-fragment-timecode-type")? {
-            Some("ABSOLUTE") => Timecodes::Absolute,
-            Some("RELATIVE") => Timecodes::Relative { start_ms },
-            _ => {
-                return Err(Refused::argument(
-                    "x-amzn-fragment-timecode-type must be ABSOLUTE or RELATIVE.",
-                ));
-            }
-        };
-        let acks = match text("x-amzn-fragment-acknowledgment-required")? {
-            None | Some("1") => true,
-            Some("0") => false,
-            Some(_) => {
-                return Err(Refused::argument(
-                    "x-amzn-fragment-acknowledgment-required must be 0 or 1.",
-                ));
-            }
-        };
-        Ok(Self {
-            target: target(headers),
-            timecodes,
-            acks,
-        })
-    }
-}
-
-/// `1700000000.123` in milliseconds.
-fn timestamp_ms(text: &str) -> Option<u64> {
-    let (seconds, thousandths) = text.split_once('.')?;
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(seconds) || !digits(thousandths) || thousandths.len() != 3 {
-        return None;
-    }
-    let seconds: u64 = seconds.parse().ok()?;
-    seconds
-        .checked_mul(1000)?
-        .checked_add(thousandths.parse().ok()?)
-}
 
 /// The one connection that a stream may have; given back when dropped.
 pub(crate) struct Connection {
@@ -375,25 +291,5 @@ impl Session {
             }
         });
         Ok(persisted)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use test_case::test_case;
-
-    use super::*;
-
-    #[test_case("1700000000.123", Some(1_700_000_000_123))]
-    #[test_case("0.000", Some(0))]
-    #[test_case("1700000000.5", None; "not padded")]
-    #[test_case("1700000000.1234", None; "four digits")]
-    #[test_case("1700000000", None; "no dot")]
-    #[test_case(".123", None; "no seconds")]
-    #[test_case("-1.000", None; "negative")]
-    #[test_case("+1.000", None; "signed")]
-    #[test_case("99999999999999999999.000", None; "too many")]
-    fn a_start_timestamp_is_seconds_and_three_digits(text: &str, ms: Option<u64>) {
-        assert_eq!(timestamp_ms(text), ms);
     }
 }
