@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! server ─▶ sigv4 ─▶ control ─▶ rules, account                  (control plane)
-//!              └───▶ session ─▶ ingest ─▶ ebml, tracks, tags     (PutMedia)
+//!              └───▶ put_media ─▶ session ─▶ ingest ─▶ ebml, tracks, tags     (PutMedia)
 //!                       └────▶ archive, ack
 //!              └───▶ get_media ─▶ archive                        (GetMedia)
 //! ```
@@ -23,11 +23,19 @@ mod archive;
 mod clock;
 mod control;
 mod ebml;
+mod fault;
+mod fault_control;
+mod fault_forms;
+mod fault_text;
+mod faults;
 mod get_media;
 mod ingest;
+mod ledger;
+mod line;
 mod listen;
 mod mkv;
 mod options;
+mod outbox;
 mod put_media;
 mod record;
 mod refused;
@@ -56,6 +64,10 @@ use tokio::sync::watch;
 
 pub use account::{StreamDescription, StreamStatus};
 pub use ack::ErrorId;
+pub use api::Api;
+pub use fault::{Fault, FaultForm, FaultKind};
+pub use fault_text::FaultError;
+pub use ledger::{AckKind, Attempt, LedgerEntry, Reception};
 pub use options::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Log, Options};
 pub use record::{FragmentRecord, RequestRecord};
 
@@ -174,6 +186,42 @@ impl Local {
     pub fn describe(&self, stream: &str) -> Option<StreamDescription> {
         self.service
             .look(|account| account.get(stream).map(|stream| stream.description.clone()))
+    }
+
+    /// From now on this goes wrong, as often as the fault says; see [`Fault::FORMS`].
+    pub fn inject(&self, fault: Fault) {
+        self.service.inject(fault);
+    }
+
+    /// Forgets all faults, and ends those that last.
+    pub fn clear_faults(&self) {
+        self.service.clear_faults();
+    }
+
+    /// What was injected since the last [`Self::clear_faults`], and how often each has struck.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(Fault, u64)> {
+        self.service.faults.list()
+    }
+
+    /// The calls of `PutMedia` for a stream, let in or not, oldest first; of the last 10,000 of all streams.
+    #[must_use]
+    pub fn attempts(&self, stream: &str) -> Vec<Attempt> {
+        self.service
+            .look_into_ledger(|ledger| ledger.attempts(stream))
+    }
+
+    /// What came of each fragment of a stream, by producer timestamp; the last 20,000.
+    #[must_use]
+    pub fn ledger(&self, stream: &str) -> Vec<LedgerEntry> {
+        self.service
+            .look_into_ledger(|ledger| ledger.entries(stream))
+    }
+
+    /// Since the start, by the clock of [`Self::attempts`] and [`Self::ledger`].
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        Duration::from_millis(self.service.clock.uptime_ms())
     }
 
     /// Waits until `condition` holds, looking again at every change; false if `limit` passes before.

@@ -8,13 +8,15 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use super::outbox::Parcel;
+
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// All of it.
     Whole(Option<Bytes>),
     /// What comes through the channel, until it closes.
-    Live(mpsc::Receiver<Bytes>),
+    Live(mpsc::Receiver<Parcel>),
 }
 
 impl Reply {
@@ -25,15 +27,15 @@ impl Reply {
 }
 
 impl Body for Reply {
-    type Data = Bytes;
+    type Data = Parcel;
     type Error = Infallible;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Parcel>, Infallible>>> {
         let bytes = match self.get_mut() {
-            Self::Whole(body) => Poll::Ready(body.take()),
+            Self::Whole(body) => Poll::Ready(body.take().map(Parcel::from)),
             Self::Live(body) => body.poll_recv(context),
         };
         bytes.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))

@@ -2,9 +2,10 @@
 //!
 //! Does not belong here: connections (`listen`), what a call means (`control`, `session`, `get_media`).
 //!
-//! Every call of an API passes [`admit`], the single place where it is let in or refused.
+//! Every call of an API passes [`Entry::admit`], the single place where it is let in or refused.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -14,12 +15,15 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
-use super::ack::AckWriter;
 use super::api::Api;
 use super::control::{self, Call, Target};
+use super::fault::FaultKind;
+use super::fault_control;
+use super::faults::Occasion;
 use super::get_media;
+use super::line::Hangup;
 use super::put_media::{self, PutMedia};
 use super::record::RequestRecord;
 use super::refused::Refused;
@@ -33,14 +37,21 @@ const MAX_BODY: usize = 1 << 20;
 /// Longest name or user agent in a record: that of the longest stream name.
 const MAX_RECORDED: usize = 256;
 
-/// Answers a request; `close` asks for the end of its connection.
+/// Answers a request of `peer`; `hangup` ends its connection.
 pub(crate) async fn answer(
     service: Arc<Service>,
     request: Request<Incoming>,
-    close: Arc<Notify>,
+    peer: SocketAddr,
+    hangup: Arc<Hangup>,
 ) -> Result<Response<Reply>, Infallible> {
     let (parts, body) = request.into_parts();
+    if parts.uri.path() == fault_control::PATH {
+        let answer = fault_control::answer(&service, &parts.method, peer, body).await;
+        return Ok(answer.map_or_else(|refused| refusal(&refused), |answer| json(&answer)));
+    }
     let request_id = request_id();
+    let offset_ms = clock_offset(&service);
+    let wall_ms = || service.clock.now_ms().saturating_add_signed(offset_ms);
     let api = Api::at(parts.uri.path()).filter(|_| parts.method == Method::POST);
     let mut stream = None;
     let result = match api {
@@ -49,8 +60,18 @@ pub(crate) async fn answer(
             "UnknownOperationException",
             "There is no such API.",
         )),
-        Some(Api::PutMedia) => put_media(&service, &parts, body, close, &mut stream).await,
-        Some(api) => other(api, &service, &parts, body, &mut stream).await,
+        Some(api) => {
+            let entry = Entry {
+                api,
+                service: &service,
+                parts: &parts,
+                now_ms: wall_ms(),
+            };
+            match api {
+                Api::PutMedia => put_media(&entry, body, hangup, &mut stream).await,
+                _ => other(&entry, body, &mut stream).await,
+            }
+        }
     };
     let (mut response, error) = match result {
         Ok(response) => (response, None),
@@ -58,7 +79,7 @@ pub(crate) async fn answer(
     };
     let headers = response.headers_mut();
     insert(headers, "x-amzn-requestid", &request_id);
-    insert(headers, "date", &http_date(service.clock.now_ms()));
+    insert(headers, "date", &http_date(wall_ms()));
     let user_agent = parts
         .headers
         .get("user-agent")
@@ -75,18 +96,60 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
-/// Lets a request in, or not.
-fn admit(service: &Service, parts: &Parts, payload: Payload<'_>) -> Result<Scope, Refused> {
-    sigv4::verify(&service.keys, parts, payload, service.clock.now_ms())
+/// How wrong the clock of this call is, if a fault says so.
+fn clock_offset(service: &Service) -> i64 {
+    let occasion = Occasion {
+        stream: None,
+        session: None,
+    };
+    let offset = |kind| match kind {
+        FaultKind::Clock { offset_ms } => Some(offset_ms),
+        _ => None,
+    };
+    service.strike(occasion, offset).unwrap_or(0)
+}
+
+/// A call at the door.
+struct Entry<'a> {
+    api: Api,
+    service: &'a Arc<Service>,
+    parts: &'a Parts,
+    /// The time that its signature must have.
+    now_ms: u64,
+}
+
+impl Entry<'_> {
+    /// Lets the call in, or not.
+    fn admit(&self, payload: Payload<'_>, stream: Option<&str>) -> Result<Scope, Refused> {
+        let scope = sigv4::verify(&self.service.keys, self.parts, payload, self.now_ms)?;
+        let fault = self.strike(stream, |kind| match kind {
+            FaultKind::Http {
+                api,
+                status,
+                exception,
+            } if api.is_none_or(|api| api == self.api) => {
+                Some(Refused::new(status, exception, "An injected fault."))
+            }
+            FaultKind::ConnectionLimit if self.api == Api::PutMedia => {
+                Some(Refused::connection_limit())
+            }
+            _ => None,
+        });
+        fault.map_or(Ok(scope), Err)
+    }
+
+    fn strike<T>(&self, stream: Option<&str>, pick: impl Fn(FaultKind) -> Option<T>) -> Option<T> {
+        let session = None;
+        self.service.strike(Occasion { stream, session }, pick)
+    }
 }
 
 async fn other(
-    api: Api,
-    service: &Arc<Service>,
-    parts: &Parts,
+    entry: &Entry<'_>,
     body: Incoming,
     stream: &mut Option<String>,
 ) -> Result<Response<Reply>, Refused> {
+    let Entry { api, service, .. } = *entry;
     let body = Limited::new(body, MAX_BODY)
         .collect()
         .await
@@ -98,11 +161,13 @@ async fn other(
             )
         })?
         .to_bytes();
-    let scope = admit(service, parts, Payload::Whole(&body))?;
-    let body = control::parse(&body)?;
-    *stream = control::read::<Target>(&body)
+    let parsed = control::parse(&body);
+    *stream = parsed
+        .as_ref()
         .ok()
-        .and_then(|target| target.label());
+        .and_then(|body| control::read::<Target>(body).ok()?.label());
+    let scope = entry.admit(Payload::Whole(&body), stream.as_deref())?;
+    let body = parsed?;
     if api == Api::GetMedia {
         let media = get_media::answer(service, &body)?;
         return Ok(reply(200, "video/webm", Reply::Live(media)));
@@ -115,33 +180,58 @@ async fn other(
         };
         control::answer(api, &body, &call, account)
     })?;
-    Ok(reply(
-        200,
-        "application/json",
-        Reply::whole(answer.to_string()),
-    ))
+    Ok(json(&answer))
 }
 
 async fn put_media(
-    service: &Arc<Service>,
-    parts: &Parts,
-    mut body: Incoming,
-    close: Arc<Notify>,
+    entry: &Entry<'_>,
+    body: Incoming,
+    hangup: Arc<Hangup>,
     stream: &mut Option<String>,
 ) -> Result<Response<Reply>, Refused> {
-    *stream = put_media::target(&parts.headers).label();
-    admit(service, parts, Payload::Streaming)?;
-    let call = PutMedia::parse(&parts.headers)?;
-    let connection = Connection::open(service, &call.target)?;
-    let (response, acks) = mpsc::channel(64);
-    let session = Session::new(connection, &call, AckWriter::new(call.acks, response));
-    let first = begin(&mut body).await;
-    tokio::spawn(async move {
-        if !session.run(body, first).await {
-            close.notify_one();
-        }
+    *stream = put_media::target(&entry.parts.headers).label();
+    let service = entry.service;
+    let named = stream.as_deref().map(short);
+    let attempt = service.with_ledger(|ledger, now_ms| ledger.attempt(named, now_ms));
+    let opened = open(entry, body, hangup, stream.as_deref()).await;
+    service.with_ledger(|ledger, _| {
+        ledger.amend(attempt, |attempt| match &opened {
+            Ok((session, _)) => {
+                attempt.status = Some(200);
+                attempt.session = Some(*session);
+            }
+            Err(refused) => {
+                attempt.status = Some(refused.status);
+                attempt.error = Some(refused.kind.to_owned());
+            }
+        });
     });
-    Ok(reply(200, "application/json", Reply::Live(acks)))
+    opened.map(|(_, response)| response)
+}
+
+/// Begins a session; gives its number and the answer.
+async fn open(
+    entry: &Entry<'_>,
+    mut body: Incoming,
+    hangup: Arc<Hangup>,
+    stream: Option<&str>,
+) -> Result<(u64, Response<Reply>), Refused> {
+    entry.admit(Payload::Streaming, stream)?;
+    let call = PutMedia::parse(&entry.parts.headers)?;
+    let delay = entry.strike(stream, |kind| match kind {
+        FaultKind::SlowOpen { delay } => Some(delay),
+        _ => None,
+    });
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay).await;
+    }
+    let connection = Connection::open(entry.service, &call.target)?;
+    let (response, acks) = mpsc::channel(64);
+    let session = Session::new(connection, &call, response);
+    let number = session.number();
+    let first = begin(&mut body).await;
+    tokio::spawn(session.run(body, first, hangup));
+    Ok((number, reply(200, "application/json", Reply::Live(acks))))
 }
 
 /// Asks for the body once, so that hyper answers `Expect: 100-continue` before it sends our head.
@@ -169,6 +259,10 @@ fn refusal(refused: &Refused) -> Response<Reply> {
     );
     insert(response.headers_mut(), "x-amzn-errortype", refused.kind);
     response
+}
+
+fn json(answer: &serde_json::Value) -> Response<Reply> {
+    reply(200, "application/json", Reply::whole(answer.to_string()))
 }
 
 fn reply(status: u16, content_type: &'static str, body: Reply) -> Response<Reply> {
