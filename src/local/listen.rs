@@ -53,9 +53,8 @@ pub(crate) async fn serve(
 async fn accept(mut listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<Service>) {
     let mut news = service.news();
     loop {
-        let port = |kind: FaultKind| kind.is_port().then_some(kind);
-        if let Some(kind) = service.strike(NOBODY, port) {
-            listener = closed(listener, kind, &service).await;
+        if service.faults.look(NOBODY, port).is_some() {
+            listener = closed(listener, &service).await;
             continue;
         }
         let accepted = tokio::select! {
@@ -74,21 +73,27 @@ async fn accept(mut listener: TcpListener, tls: Option<TlsAcceptor>, service: Ar
     }
 }
 
+fn port(kind: FaultKind) -> Option<FaultKind> {
+    kind.is_port().then_some(kind)
+}
+
 /// Closes the port as the fault says, and opens it again.
-async fn closed(listener: TcpListener, kind: FaultKind, service: &Service) -> TcpListener {
+async fn closed(listener: TcpListener, service: &Service) -> TcpListener {
     let address = listener.local_addr();
     drop(listener);
-    let period = match kind {
-        FaultKind::Away { period } => {
-            service.away.send_replace(());
-            period
-        }
-        FaultKind::Refuse { period } => period,
-        _ => Some(Duration::ZERO),
-    };
     // Bound but not listening: connections are refused, and nobody else takes the port meanwhile.
     let held = retried(service, || hold(&address)).await;
     service.say("the port is closed");
+    // Only now: who sees that it has struck finds the port closed.
+    let period = match service.strike(NOBODY, port) {
+        Some(FaultKind::Away { period }) => {
+            service.away.send_replace(());
+            period
+        }
+        Some(FaultKind::Refuse { period }) => period,
+        // Cleared meanwhile.
+        _ => Some(Duration::ZERO),
+    };
     let cleared = until_cleared(service, FaultKind::is_port);
     match period {
         None => cleared.await,

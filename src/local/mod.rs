@@ -21,6 +21,7 @@ mod ack;
 mod api;
 mod archive;
 mod clock;
+mod connection;
 mod control;
 mod ebml;
 mod fault;

@@ -18,6 +18,7 @@ use hyper::body::{Body, Incoming};
 use tokio::sync::mpsc;
 
 use super::api::Api;
+use super::connection::Connection;
 use super::control::{self, Call, Target};
 use super::fault::FaultKind;
 use super::fault_control;
@@ -29,7 +30,7 @@ use super::record::RequestRecord;
 use super::refused::Refused;
 use super::reply::Reply;
 use super::service::Service;
-use super::session::{Connection, Session};
+use super::session::Session;
 use super::sigv4::{self, Payload, Scope};
 
 /// Largest body of a call other than `PutMedia`.

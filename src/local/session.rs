@@ -16,77 +16,21 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::account::StreamStatus;
 use super::ack::{Ack, ErrorId};
 use super::archive::SessionFile;
 use super::clock;
-use super::control::Target;
+use super::connection::Connection;
 use super::ingest::{Fragment, Ingest, Refusal, Step, Timecodes};
 use super::ledger::Receipt;
 use super::line::{Cut, Hangup};
 use super::outbox::{AckWriter, Gone, Parcel};
 use super::put_media::PutMedia;
 use super::record::FragmentRecord;
-use super::refused::Refused;
 use super::service::Service;
 
 /// How long the rest of the body is read after an ERROR ack, so that the producer can read the ack: a
 /// connection closed with unread bytes is reset, and a reset destroys what is on its way.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
-
-/// The one connection that a stream may have; given back when dropped.
-pub(crate) struct Connection {
-    service: Arc<Service>,
-    name: String,
-    arn: String,
-    held: bool,
-}
-
-impl Connection {
-    /// Takes the stream's connection.
-    pub(crate) fn open(service: &Arc<Service>, target: &Target) -> Result<Self, Refused> {
-        service.with_account(|account, _| {
-            let stream = target.find(account)?;
-            let (name, arn) = (
-                stream.description.name.clone(),
-                stream.description.arn.clone(),
-            );
-            account.connect(&name)?;
-            Ok(Self {
-                service: Arc::clone(service),
-                name,
-                arn,
-                held: true,
-            })
-        })
-    }
-
-    /// Whether the stream takes media.
-    fn is_active(&self) -> bool {
-        let active = |description: &super::account::StreamDescription| {
-            description.arn == self.arn && description.status == StreamStatus::Active
-        };
-        self.service.look(|account| {
-            account
-                .get(&self.name)
-                .is_some_and(|stream| active(&stream.description))
-        })
-    }
-
-    /// Gives the stream's connection back.
-    fn release(&mut self) {
-        if std::mem::take(&mut self.held) {
-            self.service
-                .with_account(|account, _| account.disconnect(&self.arn));
-        }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.release();
-    }
-}
 
 /// Why a session ends early.
 enum End {
@@ -96,6 +40,8 @@ enum End {
     Silent(&'static str),
     /// In good order, before the body does.
     Over,
+    /// As [`Self::Over`], and the rest of the body is read to nowhere, however long it takes.
+    HalfClosed,
     /// By the connection's end.
     Cut(Cut),
 }
@@ -126,7 +72,7 @@ pub(crate) struct Session {
     connection: Connection,
     timecodes: Timecodes,
     ingest: Ingest,
-    acks: Option<AckWriter>,
+    acks: AckWriter,
     file: Option<SessionFile>,
     /// The fragment that is being received, or that is refused.
     current: Option<Receipt>,
@@ -156,7 +102,7 @@ impl Session {
             connection,
             timecodes: call.timecodes,
             ingest: Ingest::new(call.timecodes),
-            acks: Some(acks),
+            acks,
             file: None,
             current: None,
             refused_ms: None,
@@ -199,7 +145,7 @@ impl Session {
         let how = match &end {
             Ok(()) => "ended".to_owned(),
             Err(End::Silent(why)) => format!("ended: {why}"),
-            Err(End::Over) => "ended by a fault".to_owned(),
+            Err(End::Over | End::HalfClosed) => "ended by a fault".to_owned(),
             Err(End::Cut(cut)) => format!("ended by a fault: {cut:?}"),
             Err(End::Refused(refusal)) => format!("refused: {} {}", refusal.id.id(), refusal.what),
         };
@@ -220,6 +166,11 @@ impl Session {
                 self.linger(body, &hangup).await;
             }
             Err(End::Over) => self.linger(body, &hangup).await,
+            Err(End::HalfClosed) => {
+                drop(self);
+                while let Some(Ok(_)) = body.frame().await {}
+                hangup.gently();
+            }
         }
     }
 
@@ -232,10 +183,8 @@ impl Session {
             timecode,
             number: receipt.as_ref().map(|receipt| &*receipt.fragment_number),
         };
-        if let Some(acks) = &mut self.acks {
-            // Whoever does not listen cannot be told.
-            let _ = timeout(LINGER, acks.emit(ack, receipt.as_ref())).await;
-        }
+        // Whoever does not listen cannot be told.
+        let _ = timeout(LINGER, self.acks.emit(ack, receipt.as_ref())).await;
     }
 
     /// Ends the answer, and the connection when the rest of the body has come.
@@ -267,10 +216,6 @@ impl Session {
                     silence = std::time::Duration::ZERO;
                     if let Ok(bytes) = frame.into_data() {
                         self.take_in(&bytes).await?;
-                        if self.half_closes() {
-                            while let Some(Ok(_)) = body.frame().await {}
-                            return Err(End::Silent("the rest of the body is forgotten"));
-                        }
                     }
                 }
                 Ok(Some(Err(_))) => return Err(End::Silent("the connection broke off")),
@@ -282,7 +227,7 @@ impl Session {
                 }
                 Err(_) => {
                     silence += patience.idle;
-                    self.emit(Ack::Idle, None).await?;
+                    self.acks.emit(Ack::Idle, None).await?;
                     if silence >= patience.silence {
                         return Err(End::Silent("no data for too long"));
                     }
@@ -332,8 +277,8 @@ impl Session {
             ledger.begin(&receipt, timecode, self.session, now_ms);
         });
         let number = &receipt.fragment_number;
-        self.emit(Ack::Buffering { timecode, number }, Some(&receipt))
-            .await
+        let ack = Ack::Buffering { timecode, number };
+        Ok(self.acks.emit(ack, Some(&receipt)).await?)
     }
 
     /// Acknowledges a complete fragment, stores it, and acknowledges that.
@@ -366,7 +311,8 @@ impl Session {
             }
             return Err(End::Cut(Cut::Close));
         }
-        self.emit(Ack::Received { timecode, number }, Some(&receipt))
+        self.acks
+            .emit(Ack::Received { timecode, number }, Some(&receipt))
             .await?;
         let persisted = match self.store(fragment, &receipt) {
             Ok(persisted) => persisted,
@@ -376,18 +322,11 @@ impl Session {
             }
         };
         if persisted {
-            self.emit(Ack::Persisted { timecode, number }, Some(&receipt))
+            self.acks
+                .emit(Ack::Persisted { timecode, number }, Some(&receipt))
                 .await?;
         }
-        Ok(())
-    }
-
-    /// Sends an ack, unless the answer has ended.
-    async fn emit(&mut self, ack: Ack<'_>, receipt: Option<&Receipt>) -> Result<(), End> {
-        match &mut self.acks {
-            Some(acks) => Ok(acks.emit(ack, receipt).await?),
-            None => Ok(()),
-        }
+        self.half_close()
     }
 
     /// Writes a fragment to the file; true if the stream persists fragments at all.

@@ -14,6 +14,9 @@ use super::sample::{
 };
 use super::*;
 
+#[path = "fault_tests.rs"]
+mod faults;
+
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn local() -> Local {

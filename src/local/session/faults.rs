@@ -100,15 +100,9 @@ impl Session {
         self.connection.release();
         let stopped = |kind| matches!(kind, FaultKind::StopReadingAtByte { .. });
         let service = &self.connection.service;
-        let gone = async {
-            match &self.acks {
-                Some(acks) => acks.closed().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = until_cleared(service, stopped) => {}
-            () = gone => {}
+            () = self.acks.closed() => {}
         }
         End::Cut(Cut::Reset)
     }
@@ -186,33 +180,21 @@ impl Session {
             .is_some()
     }
 
-    /// Whether the answer ends now, and the body goes on.
-    pub(super) fn half_closes(&mut self) -> bool {
-        let half_closed = self.fragments > 0
-            && self
-                .strike(|kind| (kind == FaultKind::HalfClose).then_some(()))
-                .is_some();
-        if half_closed {
-            // First the stream's connection, then the end of the answer: who sees the end may connect again.
-            self.connection.release();
-            self.acks = None;
-        }
-        half_closed
+    /// What is to happen when a fragment has got its acks.
+    pub(super) fn half_close(&self) -> Result<(), End> {
+        self.strike(|kind| (kind == FaultKind::HalfClose).then_some(()))
+            .map_or(Ok(()), |()| Err(End::HalfClosed))
     }
 
     /// Cuts the connection when what was said before has left.
     pub(super) async fn cut(mut self, cut: Cut, hangup: &Hangup) {
         // Who sees the end may connect again.
         self.connection.release();
-        if let Some(acks) = &self.acks {
-            // A producer that does not read its acks is cut nevertheless.
-            let _ = timeout(LINGER, acks.flush()).await;
-            hangup.cut(cut);
-            // The answer must not end in good order before.
-            let _ = timeout(LINGER, acks.closed()).await;
-        } else {
-            hangup.cut(cut);
-        }
+        // A producer that does not read its acks is cut nevertheless.
+        let _ = timeout(LINGER, self.acks.flush()).await;
+        hangup.cut(cut);
+        // The answer must not end in good order before.
+        let _ = timeout(LINGER, self.acks.closed()).await;
     }
 }
 
