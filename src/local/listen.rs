@@ -197,9 +197,8 @@ async fn is_swallowed(line: &mut Line, tls: bool, service: &Service) -> bool {
     let end = async {
         let mut nowhere = tokio::io::sink();
         let mut some = line.take(MAX_SWALLOWED);
-        match tokio::io::copy(&mut some, &mut nowhere).await {
-            Ok(MAX_SWALLOWED) => std::future::pending().await,
-            _ => {}
+        if let Ok(MAX_SWALLOWED) = tokio::io::copy(&mut some, &mut nowhere).await {
+            std::future::pending::<()>().await;
         }
     };
     tokio::select! {

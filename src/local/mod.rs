@@ -6,8 +6,9 @@
 //! ```text
 //! server ─▶ sigv4 ─▶ control ─▶ rules, account                  (control plane)
 //!              └───▶ put_media ─▶ session ─▶ ingest ─▶ ebml, tracks, tags     (PutMedia)
-//!                       └────▶ archive, ack
+//!                       └────▶ archive, outbox, ledger
 //!              └───▶ get_media ─▶ archive                        (GetMedia)
+//! fault ─▶ faults ─▶ listen, server, session, outbox            (what goes wrong on demand)
 //! ```
 //!
 //! Belongs here: the service's side of the protocol. Does not belong here: anything of the producer; this

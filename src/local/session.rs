@@ -153,7 +153,7 @@ impl Session {
             "session of {} {how}; {} fragments",
             self.connection.name, self.fragments
         ));
-        service.faults.forget(self.session);
+        let session = self.session;
         match end {
             Ok(()) => {}
             Err(End::Silent(_)) => {
@@ -172,6 +172,7 @@ impl Session {
                 hangup.gently();
             }
         }
+        service.faults.forget(session);
     }
 
     /// Sends an ERROR ack.
