@@ -4,11 +4,12 @@
 //! verified, media checked by the service's rules while they arrive, and everything kept as playable files.
 //!
 //! ```text
-//! server ─▶ sigv4 ─▶ control ─▶ rules, account                  (control plane)
-//!              └───▶ put_media ─▶ session ─▶ ingest ─▶ ebml, tracks, tags     (PutMedia)
-//!                       └────▶ archive, outbox, ledger
-//!              └───▶ get_media ─▶ archive                        (GetMedia)
-//! fault ─▶ faults ─▶ listen, server, session, outbox            (what goes wrong on demand)
+//! listen ─▶ server ─▶ sigv4 ─▶ control ─▶ rules, account              (control plane)
+//!                        └───▶ put_media ─▶ session ─▶ ingest          (PutMedia)
+//!                        │                     └────▶ archive, outbox, ledger
+//!                        └───▶ get_media ─▶ archive                    (GetMedia)
+//! ingest ─▶ ebml, tracks, tags
+//! fault ─▶ faults ─▶ listen, server, session, outbox                   (what goes wrong on demand)
 //! ```
 //!
 //! Belongs here: the service's side of the protocol. Does not belong here: anything of the producer; this
