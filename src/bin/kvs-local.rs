@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use gstkvssink::local::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Local, Options};
+use gstkvssink::local::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Fault, Local, Options};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves the wire protocol of Amazon Kinesis Video Streams on this machine, strictly.
@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// When it is ready, one line of JSON comes on stdout: {"ready":true,"endpoint":…,"dir":…,"ca":…}.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version, about, after_long_help = faults())]
 struct Arguments {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "KVS_LOCAL_LISTEN", default_value = "127.0.0.1:0")]
@@ -64,6 +64,27 @@ struct Arguments {
         allow_negative_numbers = true
     )]
     clock_offset_ms: i64,
+    /// A fault from the start, as http:PutMedia:503:3; may be given more than once, see the end of --help
+    #[arg(
+        long = "fault",
+        env = "KVS_LOCAL_FAULTS",
+        value_delimiter = ',',
+        value_name = "FAULT"
+    )]
+    faults: Vec<Fault>,
+}
+
+/// The end of `--help`.
+fn faults() -> String {
+    let mut text = "Faults, on the command line or at any time by\n  \
+                    curl -d FAULT http://ADDRESS/kvs-local/faults\n\
+                    (also GET to list and DELETE to clear them; one on a line; from this machine, unsigned).\n\
+                    TIMES is a number or 'always', 1 if not given; TIME is in milliseconds, or seconds as in 2s.\n\n"
+        .to_owned();
+    for form in Fault::FORMS {
+        text.push_str(&format!("  {}\n      {}\n", form.form, form.what));
+    }
+    text
 }
 
 fn main() -> anyhow::Result<()> {
@@ -93,6 +114,9 @@ fn main() -> anyhow::Result<()> {
         clock_offset_ms: arguments.clock_offset_ms,
         log: Some(Box::new(log)),
     })?;
+    for fault in arguments.faults {
+        local.inject(fault);
+    }
     let ready = serde_json::json!({
         "ready": true,
         "endpoint": local.endpoint(),

@@ -15,16 +15,14 @@ pub(super) fn template() -> gst::Caps {
     gst::Caps::builder("video/x-h264")
         .field("stream-format", "avc")
         .field("alignment", "au")
-        .field("width", gst::IntRange::new(1, i32::MAX))
-        .field("height", gst::IntRange::new(1, i32::MAX))
         .build()
 }
 
-/// The track that caps announce, and the size of the lengths before its NAL units, in bytes.
+/// The track that caps announce. The size is theirs; without one, that of the parameter sets.
 ///
 /// # Errors
 /// What is missing or wrong, and what would do.
-pub(super) fn track(caps: &gst::CapsRef, settings: &Settings) -> Result<(Track, u8), String> {
+pub(super) fn track(caps: &gst::CapsRef, settings: &Settings) -> Result<Track, String> {
     let structure = caps.structure(0).ok_or("the caps are empty")?;
     if structure.name() != "video/x-h264" {
         return Err(format!(
@@ -76,7 +74,7 @@ pub(super) fn track(caps: &gst::CapsRef, settings: &Settings) -> Result<(Track, 
             .with_codec_id(codec_id)
             .map_err(|error| format!("codec-id: {error}"))?;
     }
-    Ok((track, avcc.nal_length_size()))
+    Ok(track)
 }
 
 #[cfg(test)]
@@ -103,8 +101,7 @@ mod tests {
             codec_id: Some("V_X".into()),
             ..Settings::default()
         };
-        let (track, lengths) = track(&caps(), &settings).unwrap();
-        assert_eq!(lengths, 4);
+        let track = track(&caps(), &settings).unwrap();
         assert_eq!(
             (track.name(), track.codec_id(), &track.codec_private()[..]),
             ("porch", "V_X", AVCC)
@@ -127,7 +124,7 @@ mod tests {
             .structure_mut(0)
             .unwrap()
             .remove_fields(["width", "height", "framerate"]);
-        let (track, _) = track(&caps, &Settings::default()).unwrap();
+        let track = track(&caps, &Settings::default()).unwrap();
         assert_eq!(
             track.kind(),
             TrackKind::Video {

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::{fragment::DropReason, media};
+use crate::fragment::DropReason;
 
 /// What a buffer holds, in the producer's words.
 pub(super) struct Converted {
@@ -16,14 +16,13 @@ pub(super) struct Converted {
     pub(super) payload: Bytes,
 }
 
-/// Takes a buffer apart. `nal_lengths` is the size of the lengths before the NAL units, in bytes.
+/// Takes a buffer apart.
 ///
 /// # Errors
 /// The reason to drop it, and in words what is wrong.
 pub(super) fn convert(
     buffer: &gst::Buffer,
     segment: &gst::Segment,
-    nal_lengths: u8,
 ) -> Result<Converted, (DropReason, String)> {
     let segment = segment.downcast_ref::<gst::ClockTime>().ok_or_else(|| {
         (
@@ -51,8 +50,6 @@ pub(super) fn convert(
             "the buffer cannot be read".to_owned(),
         )
     })?;
-    media::check_nal_lengths(&payload, nal_lengths)
-        .map_err(|error| (DropReason::Malformed, error.to_string()))?;
     Ok(Converted {
         key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
         pts,
@@ -104,7 +101,7 @@ mod tests {
 
     #[test]
     fn times_are_running_times_and_may_be_negative() {
-        let frame = convert(&buffer(Some(1040), Some(960)), &segment(1000), 4)
+        let frame = convert(&buffer(Some(1040), Some(960)), &segment(1000))
             .ok()
             .unwrap();
         assert_eq!((frame.pts, frame.dts), (40_000_000, Some(-40_000_000)));
@@ -113,15 +110,12 @@ mod tests {
 
     #[test]
     fn a_missing_presentation_time_is_the_decoding_time() {
-        let frame = convert(&buffer(None, Some(1040)), &segment(1000), 4)
+        let frame = convert(&buffer(None, Some(1040)), &segment(1000))
             .ok()
             .unwrap();
         assert_eq!(frame.pts, 40_000_000);
         assert_eq!(
-            convert(&buffer(None, None), &segment(0), 4)
-                .err()
-                .unwrap()
-                .0,
+            convert(&buffer(None, None), &segment(0)).err().unwrap().0,
             DropReason::NoTimestamp
         );
     }
@@ -133,34 +127,20 @@ mod tests {
             .get_mut()
             .unwrap()
             .set_flags(gst::BufferFlags::HEADER | gst::BufferFlags::DISCONT);
-        assert!(convert(&header, &segment(0), 4).ok().unwrap().key);
+        assert!(convert(&header, &segment(0)).ok().unwrap().key);
         let mut delta = buffer(Some(0), None);
         delta
             .get_mut()
             .unwrap()
             .set_flags(gst::BufferFlags::DELTA_UNIT);
-        assert!(!convert(&delta, &segment(0), 4).ok().unwrap().key);
+        assert!(!convert(&delta, &segment(0)).ok().unwrap().key);
     }
 
     #[test]
     fn the_payload_is_not_copied() {
         let buffer = buffer(Some(0), None);
         let at = buffer.map_readable().unwrap().as_ptr();
-        let frame = convert(&buffer, &segment(0), 4).ok().unwrap();
+        let frame = convert(&buffer, &segment(0)).ok().unwrap();
         assert_eq!(frame.payload.as_ptr(), at);
-    }
-
-    #[test]
-    fn lengths_that_do_not_add_up_are_refused() {
-        gst::init().unwrap();
-        let buffer = {
-            let mut buffer = gst::Buffer::from_slice([0, 0, 0, 9, 0x65]);
-            buffer.get_mut().unwrap().set_pts(gst::ClockTime::ZERO);
-            buffer
-        };
-        assert_eq!(
-            convert(&buffer, &segment(0), 4).err().unwrap().0,
-            DropReason::Malformed
-        );
     }
 }

@@ -21,29 +21,39 @@ pub(super) struct Gate {
     resumed: Condvar,
 }
 
+/// Where the changes between PAUSED and PLAYING stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    #[default]
+    Playing,
+    Paused,
+    /// During the change to PLAYING.
+    Resuming,
+}
+
 #[derive(Default)]
 struct Wanted {
     /// Between `unlock` and `unlock_stop`.
     unlock: bool,
-    /// During the change to PLAYING.
-    resume: bool,
+    phase: Phase,
 }
 
 impl Gate {
-    /// `unlock` (true) and `unlock_stop`. `interrupt` is told whether anybody wants the lock.
+    /// `unlock` (true) and `unlock_stop`. `interrupt` is told whether the streaming thread must not wait.
     pub(super) fn unlock(&self, on: bool, interrupt: impl FnOnce(bool)) {
-        let mut wanted = self.lock();
-        wanted.unlock = on;
-        // Under the lock, so that two changes are told in their order.
-        interrupt(wanted.unlock || wanted.resume);
-        self.resumed.notify_all();
+        self.change(|wanted| wanted.unlock = on, interrupt);
     }
 
-    /// Begin (true) and end of the change to PLAYING.
-    pub(super) fn resume(&self, on: bool, interrupt: impl FnOnce(bool)) {
+    /// Before and after changes between PAUSED and PLAYING.
+    pub(super) fn enter(&self, phase: Phase, interrupt: impl FnOnce(bool)) {
+        self.change(|wanted| wanted.phase = phase, interrupt);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Wanted), interrupt: impl FnOnce(bool)) {
         let mut wanted = self.lock();
-        wanted.resume = on;
-        interrupt(wanted.unlock || wanted.resume);
+        change(&mut wanted);
+        // Under the lock, so that two changes are told in their order.
+        interrupt(wanted.unlock || wanted.phase != Phase::Playing);
         self.resumed.notify_all();
     }
 
@@ -51,12 +61,14 @@ impl Gate {
     /// PLAYING is there.
     pub(super) fn must_let_go(&self) -> bool {
         let wanted = self.lock();
-        if wanted.unlock || !wanted.resume {
+        if wanted.unlock || wanted.phase == Phase::Paused {
             return true;
         }
         // Either the change has woken this thread and is about to end, or it waits for the lock that this thread holds.
         self.resumed
-            .wait_timeout_while(wanted, MOMENTS, |wanted| wanted.resume && !wanted.unlock)
+            .wait_timeout_while(wanted, MOMENTS, |wanted| {
+                wanted.phase == Phase::Resuming && !wanted.unlock
+            })
             .unwrap_or_else(PoisonError::into_inner)
             .1
             .timed_out()

@@ -3,7 +3,10 @@
 //! BaseSink calls `start` in NULL→READY and `stop` in READY→NULL only, so a stream lives from READY→PAUSED to
 //! PAUSED→READY. No state change waits for the network but the last one, which lets the stream end.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 use gst_base::{prelude::*, subclass::prelude::*};
@@ -11,6 +14,7 @@ use gst_base::{prelude::*, subclass::prelude::*};
 use super::{
     caps,
     convert::convert,
+    gate::Phase,
     properties::KvsSink,
     report::{self, Report},
     settings::Settings,
@@ -23,6 +27,9 @@ use crate::{
     producer::{DrainError, Producer, PutError, Stream},
     session::Stats,
 };
+
+/// A frame that is said to be older than this when it arrives comes from a file or a queue, not from a camera.
+const OLDEST_LIVE: Duration = Duration::from_secs(10);
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -45,8 +52,8 @@ struct Running {
     _producer: Producer,
     streaming_type: StreamingType,
     timeline: Timeline,
-    /// Bytes of the length before each NAL unit; 0: no caps yet.
-    nal_lengths: u8,
+    /// Running time stood still in a pause: tie it to the wall clock again at the next key frame.
+    resumed: bool,
     /// The newest caps cannot be sent, and that was posted.
     caps_refused: bool,
     /// The end of the stream was posted, and no frame came since.
@@ -103,13 +110,14 @@ impl ElementImpl for KvsSink {
             report::post_invalid(&self.obj(), &error);
             gst::StateChangeError
         })?;
-        let resumes = transition == gst::StateChange::PausedToPlaying;
-        if resumes {
-            self.gate.resume(true, |on| self.interrupt(on));
+        match transition {
+            gst::StateChange::PlayingToPaused => self.enter(Phase::Paused),
+            gst::StateChange::PausedToPlaying => self.enter(Phase::Resuming),
+            _ => {}
         }
         let changed = self.parent_change_state(transition);
-        if resumes {
-            self.gate.resume(false, |on| self.interrupt(on));
+        if transition == gst::StateChange::PausedToPlaying {
+            self.enter(Phase::Playing);
         }
         if transition == gst::StateChange::PausedToReady
             || (transition == gst::StateChange::ReadyToPaused && changed.is_err())
@@ -123,7 +131,7 @@ impl ElementImpl for KvsSink {
 impl BaseSinkImpl for KvsSink {
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
         let settings = self.settings().clone();
-        let (track, nal_lengths) = caps::track(caps, &settings).map_err(|reason| {
+        let track = caps::track(caps, &settings).map_err(|reason| {
             // They are tried again with each buffer.
             let again = self
                 .state()
@@ -137,9 +145,11 @@ impl BaseSinkImpl for KvsSink {
         })?;
         gst::info!(CAT, imp = self, "{track:?}");
         if let Some(running) = &mut self.state().running {
-            running.nal_lengths = nal_lengths;
             running.caps_refused = false;
-            running.stream.set_tracks(&[track]);
+            running
+                .stream
+                .set_tracks(&[track])
+                .map_err(|error| gst::loggable_error!(CAT, "{error}"))?;
         }
         Ok(())
     }
@@ -204,10 +214,31 @@ impl KvsSink {
             _producer: producer,
             streaming_type,
             timeline: Timeline::default(),
-            nal_lengths: 0,
+            resumed: false,
             caps_refused: false,
             closed_posted: false,
         });
+        Ok(())
+    }
+
+    fn enter(&self, phase: Phase) {
+        if let (Phase::Resuming, Some(running)) = (phase, &mut self.state().running) {
+            running.resumed = running.streaming_type != StreamingType::Offline;
+        }
+        self.gate.enter(phase, |on| self.interrupt(on));
+    }
+
+    fn interrupt(&self, on: bool) {
+        if let Some(stream) = self.stream() {
+            stream.interrupt(on);
+        }
+    }
+
+    /// Lets a change of state or a flush have BaseSink's lock, and waits for PLAYING. An error: it flushes.
+    fn let_go(&self) -> Result<(), gst::FlowError> {
+        if self.gate.must_let_go() {
+            self.obj().wait_preroll()?;
+        }
         Ok(())
     }
 
@@ -215,18 +246,10 @@ impl KvsSink {
     fn close(&self) {
         let Some(stream) = self.stream() else { return };
         let outcome = stream.stop();
-        let stats = stream.stats();
-        let closed_posted = {
-            let mut state = self.state();
-            state.last = stats.clone();
-            state
-                .running
-                .take()
-                .is_some_and(|running| running.closed_posted)
-        };
-        if outcome.is_ok() && !closed_posted {
-            report::post_closed(&self.obj(), &stats);
-        }
+        gst::debug!(CAT, imp = self, "stopped: {outcome:?}");
+        let mut state = self.state();
+        state.last = stream.stats();
+        state.running = None;
     }
 
     fn stream(&self) -> Option<Arc<Stream>> {
@@ -245,31 +268,26 @@ impl KvsSink {
 
     /// The frame of a buffer; `None` when it was dropped, counted and told.
     fn frame(&self, buffer: &gst::Buffer) -> Result<Option<(Arc<Stream>, Frame)>, gst::FlowError> {
-        let obj = self.obj();
-        let segment = obj.segment();
-        let clock_time = obj.current_running_time();
-        let mut state = self.state();
-        let running = state.running.as_mut().ok_or(gst::FlowError::Flushing)?;
-        let stream = Arc::clone(&running.stream);
-        let converted = match convert(buffer, &segment, running.nal_lengths) {
+        let stream = self.stream().ok_or(gst::FlowError::Flushing)?;
+        let converted = match convert(buffer, &self.obj().segment()) {
             Ok(converted) => converted,
             Err((reason, text)) => {
-                drop(state);
                 gst::warning!(CAT, imp = self, "dropping {buffer:?}: {text}");
                 stream.drop_frame(reason, wall_now());
+                if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+                    // What refers to a key frame that is missing does not belong to the fragment before it.
+                    stream.end_fragment();
+                }
                 return Ok(None);
             }
         };
+        let age = self.age(converted.pts);
+        let mut state = self.state();
+        let running = state.running.as_mut().ok_or(gst::FlowError::Flushing)?;
         running.closed_posted = false;
-        // Only a live frame has an age; a file's running times have nothing to do with the clock.
-        let age = clock_time
-            .filter(|_| running.streaming_type != StreamingType::Offline)
-            .and_then(|now| {
-                u64::try_from(converted.pts)
-                    .ok()
-                    .and_then(|pts| now.nseconds().checked_sub(pts))
-            })
-            .map(std::time::Duration::from_nanos);
+        if converted.key && std::mem::take(&mut running.resumed) {
+            running.timeline.restart();
+        }
         let pts = running.timeline.timestamp(converted.pts, wall_now(), age);
         let dts = converted
             .dts
@@ -286,18 +304,33 @@ impl KvsSink {
         Ok(Some((stream, frame)))
     }
 
-    fn interrupt(&self, on: bool) {
-        if let Some(stream) = self.stream() {
-            stream.interrupt(on);
+    /// Posts that the stream is closed, unless that was posted and no frame came since.
+    pub(super) fn post_closed(&self, stats: &Stats) {
+        let posted = self
+            .state()
+            .running
+            .as_mut()
+            .is_some_and(|running| std::mem::replace(&mut running.closed_posted, true));
+        if !posted {
+            report::post_closed(&self.obj(), stats);
         }
     }
 
-    /// Lets a change of state or a flush have BaseSink's lock, and waits for PLAYING. An error: it flushes.
-    fn let_go(&self) -> Result<(), gst::FlowError> {
-        if self.gate.must_let_go() {
-            self.obj().wait_preroll()?;
+    /// How long ago the frame at this running time was taken, when that is to be known. A live frame: what the clock says,
+    /// unless it is so old that it comes from a file. Of a file that is sent offline, however fast, the last frame is of
+    /// now: a producer timestamp must not lie in the future (kvs-facts §5, 4007).
+    fn age(&self, running_time: i64) -> Option<Duration> {
+        let begins = self.state().running.as_ref().is_some_and(|running| {
+            running.timeline.is_unset() && running.streaming_type == StreamingType::Offline
+        });
+        let obj = self.obj();
+        if begins {
+            let duration = obj.sink_pad().peer_query_duration::<gst::ClockTime>()?;
+            return Some(Duration::from_nanos(duration.nseconds()));
         }
-        Ok(())
+        let now = obj.current_running_time()?.nseconds();
+        let age = now.checked_sub(u64::try_from(running_time).ok()?)?;
+        Some(Duration::from_nanos(age)).filter(|age| *age <= OLDEST_LIVE)
     }
 
     fn begin_anew(&self, time_too: bool) {
@@ -329,10 +362,7 @@ impl KvsSink {
             Ok(()) => {
                 let stats = stream.stats();
                 gst::info!(CAT, imp = self, "end of stream. {stats}");
-                if let Some(running) = &mut self.state().running {
-                    running.closed_posted = true;
-                }
-                report::post_closed(&self.obj(), &stats);
+                self.post_closed(&stats);
                 true
             }
             Err(DrainError::Interrupted) => {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use gst::{glib, prelude::*};
+use gst::{glib, prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 
 use super::{KvsSink, imp::CAT};
@@ -142,7 +142,10 @@ impl StreamCallbacks for Report {
     }
 
     fn closed(&self, stats: &Stats) {
-        self.to(|element| gst::info!(CAT, obj = element, "stream closed. {stats}"));
+        self.to(|element| {
+            gst::info!(CAT, obj = element, "stream closed. {stats}");
+            element.imp().post_closed(stats);
+        });
     }
 
     fn state(&self, name: &'static str) {

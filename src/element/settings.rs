@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::StreamingType;
 use crate::{
     definition::{self, Fragmentation, Invalid, StreamDefinition, StreamName, TimecodeType},
+    media,
     net::{Credentials, Service},
     secret::Secret,
 };
@@ -116,6 +117,16 @@ impl Settings {
             ..StreamDefinition::new(name)
         };
         definition.check()?;
+        for (name, value, most) in [
+            ("track-name", &self.track_name, media::MAX_NAME),
+            ("codec-id", &self.codec_id, media::MAX_CODEC_ID),
+        ] {
+            let bytes = value.as_ref().map_or(0, String::len);
+            if bytes > most {
+                let reason = format!("has {bytes} bytes, at most {most} are allowed");
+                return Err(Invalid::new(name, reason));
+            }
+        }
         let region = self
             .aws_region
             .clone()
@@ -137,6 +148,7 @@ impl Settings {
                 .filter(|agent| !agent.is_empty())
                 .unwrap_or_else(|| DEFAULT_USER_AGENT.into()),
         };
+        service.check()?;
         Ok((service, definition))
     }
 

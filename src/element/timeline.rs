@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// A frame that is said to be older than this when it arrives comes from a file or a queue, not from a camera.
-const OLDEST_LIVE: Duration = Duration::from_secs(10);
-
 /// Maps running times onto the wall clock.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
@@ -21,7 +18,7 @@ pub(super) struct Timeline {
 
 impl Timeline {
     /// The timestamp of a running time, in ns. The first one after a start is tied to the wall clock: to `wall_now`, less
-    /// the `age` of the frame if it is a live one. Never before what was given before the start.
+    /// the `age` of the frame if that is known. Never before what was given before the start.
     pub(super) fn timestamp(
         &mut self,
         running_time: i64,
@@ -29,8 +26,7 @@ impl Timeline {
         age: Option<Duration>,
     ) -> Timestamp {
         let zero = *self.zero.get_or_insert_with(|| {
-            let age = age.filter(|age| *age <= OLDEST_LIVE).unwrap_or_default();
-            let first = wall_now.saturating_sub(age);
+            let first = wall_now.saturating_sub(age.unwrap_or_default());
             // A whole millisecond, so that timecodes round as the running times do.
             let first = match self.latest {
                 Some(latest) if first <= latest => latest + Duration::from_millis(1),
@@ -44,6 +40,11 @@ impl Timeline {
         let timestamp = Timestamp::from_nanos(nanos);
         self.latest = self.latest.max(Some(timestamp));
         timestamp
+    }
+
+    /// The next running time will be tied to the wall clock.
+    pub(super) fn is_unset(&self) -> bool {
+        self.zero.is_none()
     }
 
     /// Running times begin anew: tie the next one to the wall clock again.
@@ -96,11 +97,6 @@ mod tests {
         assert_eq!(
             timestamp(Some(Duration::from_millis(250))).as_millis_rounded(),
             1_699_999_999_751
-        );
-        assert_eq!(
-            timestamp(Some(Duration::from_secs(3600))),
-            timestamp(None),
-            "not a live one"
         );
     }
 

@@ -16,6 +16,8 @@ use crate::{
 
 /// Longest fragment ("Amazon Kinesis Video Streams service quotas", fragment duration).
 pub(crate) const MAX_FRAGMENT_DURATION: Duration = Duration::from_secs(20);
+/// When a fragment is this long, a key frame is asked for: an encoder that obeys has five seconds for it.
+const ASK_FOR_KEY_FRAME: Duration = Duration::from_secs(15);
 /// Largest fragment ("Amazon Kinesis Video Streams service quotas", fragment size).
 pub(crate) const MAX_FRAGMENT_BYTES: u64 = 50_000_000;
 /// At most five fragments a second ("Amazon Kinesis Video Streams service quotas").
@@ -50,6 +52,8 @@ struct Open {
     begun: Timestamp,
     /// Payload bytes so far, and room for their headers.
     bytes: u64,
+    /// A key frame was asked for, in time before the fragment must end.
+    asked: bool,
 }
 
 impl Cutter {
@@ -91,15 +95,26 @@ impl Cutter {
         self.open.take().is_some()
     }
 
+    /// The open fragment comes near its longest duration: a key frame is to be asked for. True once for each fragment.
+    pub(crate) fn wants_key_frame(&mut self, newest: Timestamp) -> bool {
+        self.open.as_mut().is_some_and(|open| {
+            newest.saturating_since(open.begun) >= ASK_FOR_KEY_FRAME
+                && !std::mem::replace(&mut open.asked, true)
+        })
+    }
+
     /// The place of `frame`. Nothing changes until it is [`Self::put`] there.
     pub(crate) fn place(&self, frame: &Frame) -> Placed {
         let Some(tracks) = &self.tracks else {
             return Placed::Dropped(DropReason::NoTrack);
         };
-        if !tracks.iter().any(|track| track.number() == frame.track) {
+        let Some(track) = tracks.iter().find(|track| track.number() == frame.track) else {
             return Placed::Dropped(DropReason::NoTrack);
+        };
+        if frame.payload.len() as u64 + HEADERS > MAX_FRAGMENT_BYTES {
+            return Placed::Dropped(DropReason::TooLarge);
         }
-        if frame.payload.is_empty() || frame.payload.len() as u64 + HEADERS > MAX_FRAGMENT_BYTES {
+        if frame.payload.is_empty() || track.check_payload(&frame.payload).is_err() {
             return Placed::Dropped(DropReason::Malformed);
         }
         let Some(open) = &self.open else {
@@ -119,7 +134,7 @@ impl Cutter {
             Some(offset_ms) if !is_late && !is_full => Placed::Continues { offset_ms },
             // A key frame that jumps back or far ahead, or finds no room, may begin a fragment, if the order allows it.
             _ if frame.key => self.begin(frame),
-            Some(_) if is_full => Placed::Dropped(DropReason::Malformed),
+            Some(_) if is_full => Placed::Dropped(DropReason::TooLarge),
             _ => Placed::Dropped(DropReason::Timecode),
         }
     }
@@ -134,13 +149,15 @@ impl Cutter {
                     timecode: *timecode,
                     begun: frame.pts,
                     bytes: 0,
+                    asked: false,
                 });
                 *timecode
             }
             Placed::Continues { .. } => self.timecode(frame.pts),
-            // Nothing refers to a frame that is empty or of no track.
+            // No frame of the track that is open refers to it.
             Placed::Dropped(DropReason::NoTrack) => return,
-            Placed::Dropped(_) if frame.payload.is_empty() => return,
+            // A decoder conceals one bad frame better than a viewer misses the rest of its GOP.
+            Placed::Dropped(DropReason::Malformed) if !frame.key => return,
             Placed::Dropped(_) => {
                 self.open = None;
                 return;
@@ -343,6 +360,19 @@ mod tests {
     }
 
     #[test]
+    fn a_key_frame_is_asked_for_in_time_and_once() {
+        let mut cutter = cutter();
+        let mut asked = Vec::new();
+        for second in 0..40 {
+            put(&mut cutter, second * 1000, second == 0 || second == 18);
+            if cutter.wants_key_frame(Timestamp::from_millis(second * 1000)) {
+                asked.push(second);
+            }
+        }
+        assert_eq!(asked, [15, 33]);
+    }
+
+    #[test]
     fn relative_timecodes_count_from_the_first_frame() {
         let mut cutter = Cutter::new(Fragmentation::EachKeyFrame, TimecodeType::Relative);
         cutter.set_tracks(tracks(640));
@@ -378,7 +408,7 @@ mod tests {
             payload: Bytes::from(vec![0; 49_999_900]),
             ..frame(40, false)
         };
-        assert_eq!(cutter.place(&big), Placed::Dropped(DropReason::Malformed));
+        assert_eq!(cutter.place(&big), Placed::Dropped(DropReason::TooLarge));
     }
 
     #[test]

@@ -42,8 +42,10 @@ pub enum DropReason {
     NoTimestamp,
     /// Its timecode is not greater than what was sent before, or it does not fit into its fragment.
     Timecode,
-    /// Its payload is not what the caps say, or too large for a fragment.
+    /// Its payload is empty, or not what its track announced.
     Malformed,
+    /// It does not fit into a fragment of 50 MB.
+    TooLarge,
     /// Its track was never announced.
     NoTrack,
     /// `storage` was full.
@@ -58,11 +60,12 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, for tables.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoKeyFrame,
         Self::NoTimestamp,
         Self::Timecode,
         Self::Malformed,
+        Self::TooLarge,
         Self::NoTrack,
         Self::Storage,
         Self::Age,
@@ -77,6 +80,7 @@ impl DropReason {
             Self::NoTimestamp => "no-timestamp",
             Self::Timecode => "timecode",
             Self::Malformed => "malformed",
+            Self::TooLarge => "too-large",
             Self::NoTrack => "no-track",
             Self::Storage => "storage",
             Self::Age => "age",

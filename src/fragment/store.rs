@@ -84,7 +84,7 @@ impl Store {
     }
 
     /// The fragment that frames go into.
-    pub(crate) fn open(&mut self) -> Option<&Fragment> {
+    pub(crate) fn open(&self) -> Option<&Fragment> {
         self.queue.back().filter(|fragment| !fragment.complete)
     }
 

@@ -208,12 +208,7 @@ impl Account {
     pub(crate) fn connect(&mut self, name: &str) -> Result<(), Refused> {
         let stream = self.find(name)?;
         if stream.description.connected {
-            let message = "There is a PutMedia connection to this stream already.";
-            return Err(Refused::new(
-                400,
-                "ConnectionLimitExceededException",
-                message,
-            ));
+            return Err(Refused::connection_limit());
         }
         stream.description.connected = true;
         Ok(())

@@ -1,11 +1,12 @@
-//! Acknowledgements: what they say, how they look on the wire, and the one place that sends them.
+//! Acknowledgements: what they say, how they look on the wire.
 //!
-//! In: an [`Ack`]. Out: one line of JSON on the response of `PutMedia`.
-//! Does not belong here: when which ack is due (`session`), what makes a fragment wrong (`ingest`).
+//! In: an [`Ack`]. Out: one line of JSON.
+//! Does not belong here: sending them (`outbox`), when which ack is due (`session`), what makes a fragment wrong (`ingest`).
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::mpsc;
+
+use super::ledger::AckKind;
 
 /// Why the service refused a fragment; the `ErrorId` of an ERROR ack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +39,22 @@ pub enum ErrorId {
     FramesMissingForTrack = 4011,
     /// 4012: more than three tracks in the header.
     MoreThanAllowedTracksFound = 4012,
+    /// 4500: the key of the stream may not be used.
+    KmsKeyAccessDenied = 4500,
+    /// 4501: the key is disabled.
+    KmsKeyDisabled = 4501,
+    /// 4502: the key is not valid.
+    KmsKeyValidationError = 4502,
+    /// 4503: the key cannot be reached.
+    KmsKeyUnavailable = 4503,
+    /// 4504: the key is for something else.
+    KmsKeyInvalidUsage = 4504,
+    /// 4505: the key's state does not allow it.
+    KmsKeyInvalidState = 4505,
+    /// 4506: there is no such key.
+    KmsKeyNotFound = 4506,
+    /// 4507: the stream is deleted; AWS's clients know it, its documentation does not.
+    StreamDeleted = 4507,
     /// 5000: the service's own fault.
     InternalError = 5000,
     /// 5001: the fragment could not be stored.
@@ -45,6 +62,39 @@ pub enum ErrorId {
 }
 
 impl ErrorId {
+    /// Every one, by number.
+    pub const ALL: [Self; 23] = [
+        Self::StreamReadError,
+        Self::MaxFragmentSizeReached,
+        Self::MaxFragmentDurationReached,
+        Self::MaxConnectionDurationReached,
+        Self::FragmentTimecodeLesserThanPrevious,
+        Self::MultiTrackMkv,
+        Self::InvalidMkvData,
+        Self::InvalidProducerTimestamp,
+        Self::StreamNotActive,
+        Self::FragmentMetadataLimitReached,
+        Self::TrackNumberMismatch,
+        Self::FramesMissingForTrack,
+        Self::MoreThanAllowedTracksFound,
+        Self::KmsKeyAccessDenied,
+        Self::KmsKeyDisabled,
+        Self::KmsKeyValidationError,
+        Self::KmsKeyUnavailable,
+        Self::KmsKeyInvalidUsage,
+        Self::KmsKeyInvalidState,
+        Self::KmsKeyNotFound,
+        Self::StreamDeleted,
+        Self::InternalError,
+        Self::ArchivalError,
+    ];
+
+    /// The one of that number.
+    #[must_use]
+    pub fn from_id(id: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|error| error.id() == id)
+    }
+
     /// The number on the wire.
     #[must_use]
     pub fn id(self) -> u16 {
@@ -69,6 +119,14 @@ impl ErrorId {
             Self::FragmentMetadataLimitReached => "FRAGMENT_METADATA_LIMIT_REACHED",
             Self::TrackNumberMismatch => "TRACK_NUMBER_MISMATCH",
             Self::FramesMissingForTrack => "FRAMES_MISSING_FOR_TRACK",
+            Self::KmsKeyAccessDenied => "KMS_KEY_ACCESS_DENIED",
+            Self::KmsKeyDisabled => "KMS_KEY_DISABLED",
+            Self::KmsKeyValidationError => "KMS_KEY_VALIDATION_ERROR",
+            Self::KmsKeyUnavailable => "KMS_KEY_UNAVAILABLE",
+            Self::KmsKeyInvalidUsage => "KMS_KEY_INVALID_USAGE",
+            Self::KmsKeyInvalidState => "KMS_KEY_INVALID_STATE",
+            Self::KmsKeyNotFound => "KMS_KEY_NOT_FOUND",
+            Self::StreamDeleted => "STREAM_DELETED",
             Self::InternalError => "INTERNAL_ERROR",
             Self::ArchivalError => "ARCHIVAL_ERROR",
         }
@@ -109,6 +167,17 @@ struct Line<'a> {
 }
 
 impl Ack<'_> {
+    /// What it says about a fragment.
+    pub(crate) fn kind(&self) -> Option<AckKind> {
+        match self {
+            Self::Buffering { .. } => Some(AckKind::Buffering),
+            Self::Received { .. } => Some(AckKind::Received),
+            Self::Persisted { .. } => Some(AckKind::Persisted),
+            Self::Error { .. } => Some(AckKind::Error),
+            Self::Idle => None,
+        }
+    }
+
     /// The ack as it goes over the wire, with its newline.
     pub(crate) fn line(&self) -> Bytes {
         let event = |event_type, timecode: Option<u64>, number| Line {
@@ -140,32 +209,6 @@ impl Ack<'_> {
         let mut json = serde_json::to_vec(&line).expect("a flat struct of numbers and strings");
         json.push(b'\n');
         json.into()
-    }
-}
-
-/// The producer does not listen any more.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Gone;
-
-/// Sends the acks of one session: the single place where an ack leaves the service.
-#[derive(Debug)]
-pub(crate) struct AckWriter {
-    wanted: bool,
-    response: mpsc::Sender<Bytes>,
-}
-
-impl AckWriter {
-    /// Acks go to `response`, unless the producer did not want any.
-    pub(crate) fn new(wanted: bool, response: mpsc::Sender<Bytes>) -> Self {
-        Self { wanted, response }
-    }
-
-    /// Sends one ack; waits while the producer does not read.
-    pub(crate) async fn emit(&self, ack: Ack<'_>) -> Result<(), Gone> {
-        if !self.wanted {
-            return Ok(());
-        }
-        self.response.send(ack.line()).await.map_err(|_| Gone)
     }
 }
 

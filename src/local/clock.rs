@@ -9,16 +9,20 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Wall time in milliseconds since 1970, shifted by a constant that tests may choose.
+/// Wall time in milliseconds since 1970, shifted by a constant that tests may choose; and monotonic time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     offset_ms: i64,
+    started: Instant,
 }
 
 impl Clock {
     /// A clock that runs `offset_ms` ahead of the machine's (behind it if negative).
     pub(crate) fn shifted_by(offset_ms: i64) -> Self {
-        Self { offset_ms }
+        Self {
+            offset_ms,
+            started: Instant::now(),
+        }
     }
 
     /// Milliseconds since 1970.
@@ -29,6 +33,11 @@ impl Clock {
         u64::try_from(since.as_millis())
             .unwrap_or(u64::MAX)
             .saturating_add_signed(self.offset_ms)
+    }
+
+    /// Milliseconds since the service was started; never goes back.
+    pub(crate) fn uptime_ms(self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 

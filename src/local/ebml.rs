@@ -116,6 +116,13 @@ impl Reader {
             }
     }
 
+    /// Id, payload so far and payload size of an element of which not all has come.
+    pub(crate) fn partial(&self) -> Option<(u32, u64, u64)> {
+        let head = Head::parse(&self.buffer).ok()??;
+        let have = self.buffer.len().checked_sub(head.len)?;
+        Some((head.id, have as u64, head.size?))
+    }
+
     /// The next event, or nothing until more bytes have come.
     pub(crate) fn next(&mut self) -> Result<Option<Event>, Wrong> {
         match self.level {

@@ -7,13 +7,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::archive;
 use super::control::{Target, read};
 use super::mkv;
+use super::outbox::Parcel;
 use super::record::FragmentRecord;
 use super::refused::Refused;
 use super::service::Service;
@@ -84,7 +84,7 @@ impl StartSelector {
 pub(crate) fn answer(
     service: &Arc<Service>,
     body: &serde_json::Value,
-) -> Result<mpsc::Receiver<Bytes>, Refused> {
+) -> Result<mpsc::Receiver<Parcel>, Refused> {
     let start = read::<Call>(body)?.start_selector.start()?;
     let target: Target = read(body)?;
     let news = service.news();
@@ -144,7 +144,7 @@ fn is_after(number: &str, other: &str) -> bool {
 
 struct Reader {
     service: Arc<Service>,
-    response: mpsc::Sender<Bytes>,
+    response: mpsc::Sender<Parcel>,
 }
 
 impl Reader {

@@ -33,7 +33,8 @@ pub(crate) enum Timecodes {
 }
 
 impl Timecodes {
-    fn producer_timestamp(self, timecode_ms: u64) -> u64 {
+    /// Milliseconds since 1970 by the producer's clock.
+    pub(crate) fn producer_timestamp(self, timecode_ms: u64) -> u64 {
         match self {
             Self::Absolute => timecode_ms,
             Self::Relative { start_ms } => start_ms.saturating_add(timecode_ms),
@@ -136,6 +137,8 @@ pub(crate) struct Ingest {
     /// The greatest frame timecode so far, in ticks: the next Cluster must be later.
     greatest: Option<i64>,
     completed: bool,
+    /// Frames of all fragments so far.
+    frames: u64,
     /// The timecode of the fragment that is being received.
     current_ms: Option<u64>,
 }
@@ -153,6 +156,7 @@ impl Ingest {
             tags: FragmentTags::default(),
             greatest: None,
             completed: false,
+            frames: 0,
             current_ms: None,
         }
     }
@@ -165,6 +169,13 @@ impl Ingest {
     /// The session's header; complete as soon as a fragment has begun.
     pub(crate) fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The number of the frame, from 1 on, of which half the payload has come and no more.
+    pub(crate) fn frame_half_received(&self) -> Option<u64> {
+        let (id, have, size) = self.reader.partial()?;
+        let half = matches!(id, id::SIMPLE_BLOCK | id::BLOCK_GROUP) && have >= size / 2;
+        half.then_some(self.frames + 1)
     }
 
     /// Takes the next bytes of the body.
@@ -355,6 +366,7 @@ impl Ingest {
         track.check_frame(frame)?;
         open.seen[index] = true;
         open.frames += 1;
+        self.frames += 1;
         let timecode = cluster + i64::from(i16::from_be_bytes([*high, *low]));
         open.greatest = open.greatest.max(timecode);
         let (first, last) = (self.milliseconds(cluster), self.milliseconds(timecode));

@@ -4,30 +4,46 @@
 //! verified, media checked by the service's rules while they arrive, and everything kept as playable files.
 //!
 //! ```text
-//! server ─▶ sigv4 ─▶ control ─▶ rules, account                  (control plane)
-//!              └───▶ session ─▶ ingest ─▶ ebml, tracks, tags     (PutMedia)
-//!                       └────▶ archive, ack
-//!              └───▶ get_media ─▶ archive                        (GetMedia)
+//! listen ─▶ server ─▶ sigv4 ─▶ control ─▶ rules, account              (control plane)
+//!                        └───▶ put_media ─▶ session ─▶ ingest          (PutMedia)
+//!                        │                     └────▶ archive, outbox, ledger
+//!                        └───▶ get_media ─▶ archive                    (GetMedia)
+//! ingest ─▶ ebml, tracks, tags
+//! fault ─▶ faults ─▶ listen, server, session, outbox                   (what goes wrong on demand)
 //! ```
 //!
 //! Belongs here: the service's side of the protocol. Does not belong here: anything of the producer; this
-//! module shares no code with it, so that they can prove each other wrong.
+//! module shares no code of ours with it, so that they can prove each other wrong. (The crate `aws-sigv4` serves both;
+//! `net::sign` has a test of its own against another implementation.)
 //!
 //! What is kept: `<dir>/<stream>/session-NNNN.mkv`, one file per `PutMedia` call, valid after every fragment, and
 //! `<dir>/<stream>/index.jsonl`, a line for each fragment. Streams themselves live in memory only.
 
 mod account;
 mod ack;
+mod api;
 mod archive;
 mod clock;
+mod connection;
 mod control;
 mod ebml;
+mod fault;
+mod fault_control;
+mod fault_forms;
+mod fault_text;
+mod faults;
 mod get_media;
 mod ingest;
+mod ledger;
+mod line;
+mod listen;
 mod mkv;
 mod options;
+mod outbox;
+mod put_media;
 mod record;
 mod refused;
+mod reply;
 mod rules;
 #[cfg(test)]
 mod sample;
@@ -52,6 +68,10 @@ use tokio::sync::watch;
 
 pub use account::{StreamDescription, StreamStatus};
 pub use ack::ErrorId;
+pub use api::Api;
+pub use fault::{Fault, FaultForm, FaultKind};
+pub use fault_text::FaultError;
+pub use ledger::{AckKind, Attempt, LedgerEntry, Reception};
 pub use options::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Log, Options};
 pub use record::{FragmentRecord, RequestRecord};
 
@@ -108,7 +128,7 @@ impl Local {
                 .spawn(move || {
                     runtime.block_on(async {
                         match tokio::net::TcpListener::from_std(listener) {
-                            Ok(listener) => server::serve(listener, tls, service, stopped).await,
+                            Ok(listener) => listen::serve(listener, tls, service, stopped).await,
                             Err(e) => service.say(&format!("cannot listen: {e}")),
                         }
                     });
@@ -170,6 +190,42 @@ impl Local {
     pub fn describe(&self, stream: &str) -> Option<StreamDescription> {
         self.service
             .look(|account| account.get(stream).map(|stream| stream.description.clone()))
+    }
+
+    /// From now on this goes wrong, as often as the fault says; see [`Fault::FORMS`].
+    pub fn inject(&self, fault: Fault) {
+        self.service.inject(fault);
+    }
+
+    /// Forgets all faults, and ends those that last.
+    pub fn clear_faults(&self) {
+        self.service.clear_faults();
+    }
+
+    /// What was injected since the last [`Self::clear_faults`], and how often each has struck.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(Fault, u64)> {
+        self.service.faults.list()
+    }
+
+    /// The calls of `PutMedia` for a stream, let in or not, oldest first; of the last 10,000 of all streams.
+    #[must_use]
+    pub fn attempts(&self, stream: &str) -> Vec<Attempt> {
+        self.service
+            .look_into_ledger(|ledger| ledger.attempts(stream))
+    }
+
+    /// What came of each fragment of a stream, by producer timestamp; the last 20,000.
+    #[must_use]
+    pub fn ledger(&self, stream: &str) -> Vec<LedgerEntry> {
+        self.service
+            .look_into_ledger(|ledger| ledger.entries(stream))
+    }
+
+    /// Since the start, by the clock of [`Self::attempts`] and [`Self::ledger`].
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        Duration::from_millis(self.service.clock.uptime_ms())
     }
 
     /// Waits until `condition` holds, looking again at every change; false if `limit` passes before.

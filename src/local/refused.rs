@@ -33,6 +33,11 @@ impl Refused {
         Self::new(400, "ResourceInUseException", message)
     }
 
+    pub(crate) fn connection_limit() -> Self {
+        let message = "There is a PutMedia connection to this stream already.";
+        Self::new(400, "ConnectionLimitExceededException", message)
+    }
+
     pub(crate) fn signature(message: impl Into<String>) -> Self {
         Self::new(403, "InvalidSignatureException", message)
     }

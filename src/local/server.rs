@@ -1,102 +1,58 @@
-//! HTTP: connections, the way of a request, the shape of an answer.
+//! HTTP: the way of a request, the shape of an answer.
 //!
-//! Belongs here: hyper. Does not belong here: what a call means (`control`, `session`, `get_media`).
+//! Does not belong here: connections (`listen`), what a call means (`control`, `session`, `get_media`).
 //!
-//! Every call of an API passes [`admit`], the single place where it is let in or refused.
+//! Every call of an API passes [`Entry::admit`], the single place where it is let in or refused.
 
 use std::convert::Infallible;
-use std::pin::{Pin, pin};
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, watch};
-use tokio_rustls::TlsAcceptor;
+use hyper::body::{Body, Incoming};
+use tokio::sync::mpsc;
 
-use super::ack::AckWriter;
-use super::control::{self, Api, Call, Target};
+use super::api::Api;
+use super::connection::Connection;
+use super::control::{self, Call, Target};
+use super::fault::FaultKind;
+use super::fault_control;
+use super::faults::Occasion;
 use super::get_media;
+use super::line::Hangup;
+use super::put_media::{self, PutMedia};
 use super::record::RequestRecord;
 use super::refused::Refused;
+use super::reply::Reply;
 use super::service::Service;
-use super::session::{self, Connection, PutMedia, Session};
+use super::session::Session;
 use super::sigv4::{self, Payload, Scope};
 
 /// Largest body of a call other than `PutMedia`.
 const MAX_BODY: usize = 1 << 20;
 /// Longest name or user agent in a record: that of the longest stream name.
 const MAX_RECORDED: usize = 256;
-/// Before the next attempt when a connection could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts connections until `stop` says so.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    service: Arc<Service>,
-    mut stop: watch::Receiver<bool>,
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
-        // An accept that fails is the peer's trouble or a lack of descriptors, which may pass.
-        let Ok((tcp, _)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        // An ack must not wait for the next one.
-        let _ = tcp.set_nodelay(true);
-        let (service, tls) = (Arc::clone(&service), tls.clone());
-        tokio::spawn(async move {
-            match tls {
-                None => connection(tcp, service).await,
-                Some(tls) => match tls.accept(tcp).await {
-                    Ok(stream) => connection(stream, service).await,
-                    Err(e) => service.say(&format!("TLS handshake failed: {e}")),
-                },
-            }
-        });
-    }
-}
-
-async fn connection(io: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Service>) {
-    let close = Arc::new(Notify::new());
-    let calls = {
-        let close = Arc::clone(&close);
-        service_fn(move |request| answer(Arc::clone(&service), request, Arc::clone(&close)))
-    };
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(io), calls);
-    let mut connection = pin!(connection);
-    loop {
-        tokio::select! {
-            // How a connection ends is seen by the session on it; there is nothing to add.
-            _ = connection.as_mut() => return,
-            () = close.notified() => connection.as_mut().graceful_shutdown(),
-        }
-    }
-}
-
-async fn answer(
+/// Answers a request of `peer`; `hangup` ends its connection.
+pub(crate) async fn answer(
     service: Arc<Service>,
     request: Request<Incoming>,
-    close: Arc<Notify>,
+    peer: SocketAddr,
+    hangup: Arc<Hangup>,
 ) -> Result<Response<Reply>, Infallible> {
     let (parts, body) = request.into_parts();
+    if parts.uri.path() == fault_control::PATH {
+        let answer = fault_control::answer(&service, &parts.method, peer, body).await;
+        return Ok(answer.map_or_else(|refused| refusal(&refused), |answer| json(&answer)));
+    }
     let request_id = request_id();
+    let offset_ms = clock_offset(&service);
+    let wall_ms = || service.clock.now_ms().saturating_add_signed(offset_ms);
     let api = Api::at(parts.uri.path()).filter(|_| parts.method == Method::POST);
     let mut stream = None;
     let result = match api {
@@ -105,8 +61,18 @@ async fn answer(
             "UnknownOperationException",
             "There is no such API.",
         )),
-        Some(Api::PutMedia) => put_media(&service, &parts, body, close, &mut stream).await,
-        Some(api) => other(api, &service, &parts, body, &mut stream).await,
+        Some(api) => {
+            let entry = Entry {
+                api,
+                service: &service,
+                parts: &parts,
+                now_ms: wall_ms(),
+            };
+            match api {
+                Api::PutMedia => put_media(&entry, body, hangup, &mut stream).await,
+                _ => other(&entry, body, &mut stream).await,
+            }
+        }
     };
     let (mut response, error) = match result {
         Ok(response) => (response, None),
@@ -114,7 +80,7 @@ async fn answer(
     };
     let headers = response.headers_mut();
     insert(headers, "x-amzn-requestid", &request_id);
-    insert(headers, "date", &http_date(service.clock.now_ms()));
+    insert(headers, "date", &http_date(wall_ms()));
     let user_agent = parts
         .headers
         .get("user-agent")
@@ -131,18 +97,60 @@ async fn answer(
     Ok(response)
 }
 
-/// Lets a request in, or not.
-fn admit(service: &Service, parts: &Parts, payload: Payload<'_>) -> Result<Scope, Refused> {
-    sigv4::verify(&service.keys, parts, payload, service.clock.now_ms())
+/// How wrong the clock of this call is, if a fault says so.
+fn clock_offset(service: &Service) -> i64 {
+    let occasion = Occasion {
+        stream: None,
+        session: None,
+    };
+    let offset = |kind| match kind {
+        FaultKind::Clock { offset_ms } => Some(offset_ms),
+        _ => None,
+    };
+    service.strike(occasion, offset).unwrap_or(0)
+}
+
+/// A call at the door.
+struct Entry<'a> {
+    api: Api,
+    service: &'a Arc<Service>,
+    parts: &'a Parts,
+    /// The time that its signature must have.
+    now_ms: u64,
+}
+
+impl Entry<'_> {
+    /// Lets the call in, or not.
+    fn admit(&self, payload: Payload<'_>, stream: Option<&str>) -> Result<Scope, Refused> {
+        let scope = sigv4::verify(&self.service.keys, self.parts, payload, self.now_ms)?;
+        let fault = self.strike(stream, |kind| match kind {
+            FaultKind::Http {
+                api,
+                status,
+                exception,
+            } if api.is_none_or(|api| api == self.api) => {
+                Some(Refused::new(status, exception, "An injected fault."))
+            }
+            FaultKind::ConnectionLimit if self.api == Api::PutMedia => {
+                Some(Refused::connection_limit())
+            }
+            _ => None,
+        });
+        fault.map_or(Ok(scope), Err)
+    }
+
+    fn strike<T>(&self, stream: Option<&str>, pick: impl Fn(FaultKind) -> Option<T>) -> Option<T> {
+        let session = None;
+        self.service.strike(Occasion { stream, session }, pick)
+    }
 }
 
 async fn other(
-    api: Api,
-    service: &Arc<Service>,
-    parts: &Parts,
+    entry: &Entry<'_>,
     body: Incoming,
     stream: &mut Option<String>,
 ) -> Result<Response<Reply>, Refused> {
+    let Entry { api, service, .. } = *entry;
     let body = Limited::new(body, MAX_BODY)
         .collect()
         .await
@@ -154,11 +162,13 @@ async fn other(
             )
         })?
         .to_bytes();
-    let scope = admit(service, parts, Payload::Whole(&body))?;
-    let body = control::parse(&body)?;
-    *stream = control::read::<Target>(&body)
+    let parsed = control::parse(&body);
+    *stream = parsed
+        .as_ref()
         .ok()
-        .and_then(|target| target.label());
+        .and_then(|body| control::read::<Target>(body).ok()?.label());
+    let scope = entry.admit(Payload::Whole(&body), stream.as_deref())?;
+    let body = parsed?;
     if api == Api::GetMedia {
         let media = get_media::answer(service, &body)?;
         return Ok(reply(200, "video/webm", Reply::Live(media)));
@@ -171,33 +181,58 @@ async fn other(
         };
         control::answer(api, &body, &call, account)
     })?;
-    Ok(reply(
-        200,
-        "application/json",
-        Reply::whole(answer.to_string()),
-    ))
+    Ok(json(&answer))
 }
 
 async fn put_media(
-    service: &Arc<Service>,
-    parts: &Parts,
-    mut body: Incoming,
-    close: Arc<Notify>,
+    entry: &Entry<'_>,
+    body: Incoming,
+    hangup: Arc<Hangup>,
     stream: &mut Option<String>,
 ) -> Result<Response<Reply>, Refused> {
-    *stream = session::target(&parts.headers).label();
-    admit(service, parts, Payload::Streaming)?;
-    let call = PutMedia::parse(&parts.headers)?;
-    let connection = Connection::open(service, &call.target)?;
-    let (response, acks) = mpsc::channel(64);
-    let session = Session::new(connection, &call, AckWriter::new(call.acks, response));
-    let first = begin(&mut body).await;
-    tokio::spawn(async move {
-        if !session.run(body, first).await {
-            close.notify_one();
-        }
+    *stream = put_media::target(&entry.parts.headers).label();
+    let service = entry.service;
+    let named = stream.as_deref().map(short);
+    let attempt = service.with_ledger(|ledger, now_ms| ledger.attempt(named, now_ms));
+    let opened = open(entry, body, hangup, stream.as_deref()).await;
+    service.with_ledger(|ledger, _| {
+        ledger.amend(attempt, |attempt| match &opened {
+            Ok((session, _)) => {
+                attempt.status = Some(200);
+                attempt.session = Some(*session);
+            }
+            Err(refused) => {
+                attempt.status = Some(refused.status);
+                attempt.error = Some(refused.kind.to_owned());
+            }
+        });
     });
-    Ok(reply(200, "application/json", Reply::Live(acks)))
+    opened.map(|(_, response)| response)
+}
+
+/// Begins a session; gives its number and the answer.
+async fn open(
+    entry: &Entry<'_>,
+    mut body: Incoming,
+    hangup: Arc<Hangup>,
+    stream: Option<&str>,
+) -> Result<(u64, Response<Reply>), Refused> {
+    entry.admit(Payload::Streaming, stream)?;
+    let call = PutMedia::parse(&entry.parts.headers)?;
+    let delay = entry.strike(stream, |kind| match kind {
+        FaultKind::SlowOpen { delay } => Some(delay),
+        _ => None,
+    });
+    if let Some(delay) = delay {
+        tokio::time::sleep(delay).await;
+    }
+    let connection = Connection::open(entry.service, &call.target)?;
+    let (response, acks) = mpsc::channel(64);
+    let session = Session::new(connection, &call, response);
+    let number = session.number();
+    let first = begin(&mut body).await;
+    tokio::spawn(session.run(body, first, hangup));
+    Ok((number, reply(200, "application/json", Reply::Live(acks))))
 }
 
 /// Asks for the body once, so that hyper answers `Expect: 100-continue` before it sends our head.
@@ -225,6 +260,10 @@ fn refusal(refused: &Refused) -> Response<Reply> {
     );
     insert(response.headers_mut(), "x-amzn-errortype", refused.kind);
     response
+}
+
+fn json(answer: &serde_json::Value) -> Response<Reply> {
+    reply(200, "application/json", Reply::whole(answer.to_string()))
 }
 
 fn reply(status: u16, content_type: &'static str, body: Reply) -> Response<Reply> {
@@ -265,44 +304,4 @@ fn request_id() -> String {
         &hex[16..20],
         &hex[20..]
     )
-}
-
-/// The body of an answer.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    /// All of it.
-    Whole(Option<Bytes>),
-    /// What comes through the channel, until it closes.
-    Live(mpsc::Receiver<Bytes>),
-}
-
-impl Reply {
-    fn whole(body: impl Into<Bytes>) -> Self {
-        Self::Whole(Some(body.into()))
-    }
-}
-
-impl Body for Reply {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = match self.get_mut() {
-            Self::Whole(body) => Poll::Ready(body.take()),
-            Self::Live(body) => body.poll_recv(context),
-        };
-        bytes.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(body) => {
-                SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
-            }
-            Self::Live(_) => SizeHint::default(),
-        }
-    }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use tokio::sync::watch;
 
 use super::account::Account;
 use super::clock::Clock;
+use super::fault::{Fault, FaultKind};
+use super::faults::{Faults, Occasion, Strike};
+use super::ledger::Ledger;
 use super::options::Log;
 use super::record::RequestRecord;
 use super::sigv4::Keys;
@@ -36,6 +40,10 @@ pub(crate) struct Service {
     pub(crate) dir: PathBuf,
     pub(crate) clock: Clock,
     pub(crate) patience: Patience,
+    pub(crate) faults: Faults,
+    /// Changes when all connections are to be dropped.
+    pub(crate) away: watch::Sender<()>,
+    sessions: AtomicU64,
     log: Option<Log>,
     state: Mutex<State>,
     changes: Mutex<u64>,
@@ -46,6 +54,7 @@ pub(crate) struct Service {
 struct State {
     account: Account,
     requests: VecDeque<RequestRecord>,
+    ledger: Ledger,
 }
 
 impl Service {
@@ -64,10 +73,14 @@ impl Service {
             dir,
             clock,
             patience,
+            faults: Faults::default(),
+            away: watch::Sender::new(()),
+            sessions: AtomicU64::new(0),
             log,
             state: Mutex::new(State {
                 account,
                 requests: VecDeque::new(),
+                ledger: Ledger::default(),
             }),
             changes: Mutex::new(0),
             changed: Condvar::new(),
@@ -113,6 +126,57 @@ impl Service {
     /// The calls so far.
     pub(crate) fn requests(&self) -> Vec<RequestRecord> {
         lock(&self.state).requests.iter().cloned().collect()
+    }
+
+    /// Writes into the ledger at this time of the monotonic clock, and tells those who wait.
+    pub(crate) fn with_ledger<T>(&self, work: impl FnOnce(&mut Ledger, u64) -> T) -> T {
+        let result = work(&mut lock(&self.state).ledger, self.clock.uptime_ms());
+        self.tell();
+        result
+    }
+
+    /// Looks into the ledger.
+    pub(crate) fn look_into_ledger<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
+        look(&lock(&self.state).ledger)
+    }
+
+    /// The number of the next session.
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Adds a fault.
+    pub(crate) fn inject(&self, fault: Fault) {
+        self.say(&format!("fault {fault} injected"));
+        self.faults.inject(fault);
+        self.tell();
+    }
+
+    /// Forgets all faults; those that last end.
+    pub(crate) fn clear_faults(&self) {
+        self.say("faults cleared");
+        self.faults.clear();
+        self.tell();
+    }
+
+    /// What `pick` wants of a fault that strikes here, if one does.
+    pub(crate) fn strike<T>(
+        &self,
+        occasion: Occasion<'_>,
+        pick: impl Fn(FaultKind) -> Option<T>,
+    ) -> Option<T> {
+        self.faults
+            .strike(occasion, pick)
+            .map(|strike| self.struck(strike))
+    }
+
+    /// Tells of a fault that has struck.
+    pub(crate) fn struck<T>(&self, strike: Strike<T>) -> T {
+        if let Some(fault) = strike.news {
+            self.say(&format!("fault {fault} strikes"));
+            self.tell();
+        }
+        strike.value
     }
 
     /// Writes a line of the log.

@@ -1,158 +1,36 @@
-//! One `PutMedia` call: its headers, its body, its acks.
+//! One `PutMedia` call: its body, its acks.
 //!
-//! In: the request's head and the body's bytes as they come. Out: acks, stored fragments.
-//! Belongs here: which ack is sent when, the limits in time. Does not belong here: what a fragment must be
-//! (`ingest`), files (`archive`), how an ack looks (`ack`).
+//! In: the call's head and the body's bytes as they come. Out: acks, stored fragments.
+//! Belongs here: which ack is sent when, the limits in time. Does not belong here: what the head must be
+//! (`put_media`), what a fragment must be (`ingest`), files (`archive`), how an ack looks (`ack`).
+
+mod faults;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::account::StreamStatus;
-use super::ack::{Ack, AckWriter, ErrorId};
+use super::ack::{Ack, ErrorId};
 use super::archive::SessionFile;
-use super::control::Target;
+use super::clock;
+use super::connection::Connection;
 use super::ingest::{Fragment, Ingest, Refusal, Step, Timecodes};
+use super::ledger::Receipt;
+use super::line::{Cut, Hangup};
+use super::outbox::{AckWriter, Gone, Parcel};
+use super::put_media::PutMedia;
 use super::record::FragmentRecord;
-use super::refused::Refused;
 use super::service::Service;
 
 /// How long the rest of the body is read after an ERROR ack, so that the producer can read the ack: a
 /// connection closed with unread bytes is reset, and a reset destroys what is on its way.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
-
-/// The head of a `PutMedia` call; already valid.
-#[derive(Debug)]
-pub(crate) struct PutMedia {
-    pub(crate) target: Target,
-    timecodes: Timecodes,
-    pub(crate) acks: bool,
-}
-
-/// The stream a call names, for records.
-pub(crate) fn target(headers: &HeaderMap) -> Target {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
-    Target::new(text("x-amzn-stream-name"), text("x-amzn-stream-arn"))
-}
-
-impl PutMedia {
-    /// Reads the head of a call.
-    pub(crate) fn parse(headers: &HeaderMap) -> Result<Self, Refused> {
-        let text = |name: &str| {
-            headers
-                .get(name)
-                .map(|value| {
-                    value
-                        .to_str()
-                        .map_err(|_| Refused::argument(format!("{name} is not ASCII.")))
-                })
-                .transpose()
-        };
-        if !text("transfer-encoding")?.is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
-        {
-            return Err(Refused::argument(
-                "PutMedia takes Transfer-Encoding: chunked only.",
-            ));
-        }
-        let start_ms = text("x-amzn-producer-start-timestamp")?
-            .and_then(timestamp_ms)
-            .ok_or_else(|| {
-                Refused::argument(
-                    "x-amzn-producer-start-timestamp must be seconds, a dot and three digits.",
-                )
-            })?;
-        let timecodes = match text("x-amzn-fragment-timecode-type")? {
-            Some("ABSOLUTE") => Timecodes::Absolute,
-            Some("RELATIVE") => Timecodes::Relative { start_ms },
-            _ => {
-                return Err(Refused::argument(
-                    "x-amzn-fragment-timecode-type must be ABSOLUTE or RELATIVE.",
-                ));
-            }
-        };
-        let acks = match text("x-amzn-fragment-acknowledgment-required")? {
-            None | Some("1") => true,
-            Some("0") => false,
-            Some(_) => {
-                return Err(Refused::argument(
-                    "x-amzn-fragment-acknowledgment-required must be 0 or 1.",
-                ));
-            }
-        };
-        Ok(Self {
-            target: target(headers),
-            timecodes,
-            acks,
-        })
-    }
-}
-
-/// `1700000000.123` in milliseconds.
-fn timestamp_ms(text: &str) -> Option<u64> {
-    let (seconds, thousandths) = text.split_once('.')?;
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(seconds) || !digits(thousandths) || thousandths.len() != 3 {
-        return None;
-    }
-    let seconds: u64 = seconds.parse().ok()?;
-    seconds
-        .checked_mul(1000)?
-        .checked_add(thousandths.parse().ok()?)
-}
-
-/// The one connection that a stream may have; given back when dropped.
-pub(crate) struct Connection {
-    service: Arc<Service>,
-    name: String,
-    arn: String,
-}
-
-impl Connection {
-    /// Takes the stream's connection.
-    pub(crate) fn open(service: &Arc<Service>, target: &Target) -> Result<Self, Refused> {
-        service.with_account(|account, _| {
-            let stream = target.find(account)?;
-            let (name, arn) = (
-                stream.description.name.clone(),
-                stream.description.arn.clone(),
-            );
-            account.connect(&name)?;
-            Ok(Self {
-                service: Arc::clone(service),
-                name,
-                arn,
-            })
-        })
-    }
-
-    /// Whether the stream takes media.
-    fn is_active(&self) -> bool {
-        let active = |description: &super::account::StreamDescription| {
-            description.arn == self.arn && description.status == StreamStatus::Active
-        };
-        self.service.look(|account| {
-            account
-                .get(&self.name)
-                .is_some_and(|stream| active(&stream.description))
-        })
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.service
-            .with_account(|account, _| account.disconnect(&self.arn));
-    }
-}
 
 /// Why a session ends early.
 enum End {
@@ -160,6 +38,12 @@ enum End {
     Refused(Refusal),
     /// Without a word: the producer is gone, or silent for too long.
     Silent(&'static str),
+    /// In good order, before the body does.
+    Over,
+    /// As [`Self::Over`], and the rest of the body is read to nowhere, however long it takes.
+    HalfClosed,
+    /// By the connection's end.
+    Cut(Cut),
 }
 
 impl From<Refusal> for End {
@@ -175,72 +59,143 @@ fn refused(id: ErrorId, what: &str) -> End {
     })
 }
 
-impl From<super::ack::Gone> for End {
-    fn from(_: super::ack::Gone) -> Self {
+impl From<Gone> for End {
+    fn from(_: Gone) -> Self {
         Self::Silent("the producer does not read acks any more")
     }
 }
 
 /// A session that runs.
 pub(crate) struct Session {
+    /// From 1 on, over all streams.
+    session: u64,
     connection: Connection,
+    timecodes: Timecodes,
     ingest: Ingest,
     acks: AckWriter,
     file: Option<SessionFile>,
-    number: String,
-    fragments: u32,
+    /// The fragment that is being received, or that is refused.
+    current: Option<Receipt>,
+    /// The timecode of a fragment that is refused although it is complete.
+    refused_ms: Option<u64>,
+    /// Fragments that have begun.
+    begun: u64,
+    /// Fragments that are complete.
+    fragments: u64,
+    /// Bytes of the body.
+    bytes: u64,
+    /// For faults.
+    started: Instant,
 }
 
 impl Session {
-    pub(crate) fn new(connection: Connection, call: &PutMedia, acks: AckWriter) -> Self {
+    pub(crate) fn new(
+        connection: Connection,
+        call: &PutMedia,
+        response: mpsc::Sender<Parcel>,
+    ) -> Self {
+        let Connection { service, name, .. } = &connection;
+        let session = service.next_session();
+        let acks = AckWriter::new(service, name, session, call.acks, response);
         Self {
+            session,
             connection,
+            timecodes: call.timecodes,
             ingest: Ingest::new(call.timecodes),
             acks,
             file: None,
-            number: String::new(),
+            current: None,
+            refused_ms: None,
+            begun: 0,
             fragments: 0,
+            bytes: 0,
+            started: clock::start(),
         }
     }
 
-    /// Reads the body to its end and answers it. Returns whether the HTTP connection may go on.
-    pub(crate) async fn run(mut self, mut body: Incoming, first: Option<Bytes>) -> bool {
-        let life = self.connection.service.patience.connection;
+    /// Its number.
+    pub(crate) fn number(&self) -> u64 {
+        self.session
+    }
+
+    /// Reads the body to its end and answers it; ends the HTTP connection unless that may go on.
+    pub(crate) async fn run(
+        mut self,
+        mut body: Incoming,
+        first: Option<Bytes>,
+        hangup: Arc<Hangup>,
+    ) {
+        let service = Arc::clone(&self.connection.service);
+        let life = service.patience.connection;
         let too_old = refused(
             ErrorId::MaxConnectionDurationReached,
             "the connection is too old",
         );
+        let early = faults::early_end(
+            Arc::clone(&service),
+            self.connection.name.clone(),
+            self.session,
+            self.started,
+        );
         // Around everything: also a producer that does not read its acks has but one life.
-        let end = timeout(life, self.receive(&mut body, first))
-            .await
-            .unwrap_or(Err(too_old));
-        let fragments = self.fragments;
-        let service = Arc::clone(&self.connection.service);
-        let name = self.connection.name.clone();
+        let end = tokio::select! {
+            end = timeout(life, self.receive(&mut body, first)) => end.unwrap_or(Err(too_old)),
+            () = early => Err(End::Over),
+        };
         let how = match &end {
             Ok(()) => "ended".to_owned(),
             Err(End::Silent(why)) => format!("ended: {why}"),
+            Err(End::Over | End::HalfClosed) => "ended by a fault".to_owned(),
+            Err(End::Cut(cut)) => format!("ended by a fault: {cut:?}"),
             Err(End::Refused(refusal)) => format!("refused: {} {}", refusal.id.id(), refusal.what),
         };
-        if let Err(End::Refused(refusal)) = &end {
-            let number = (!self.number.is_empty()).then_some(self.number.as_str());
-            let ack = Ack::Error {
-                id: refusal.id,
-                timecode: self.ingest.current_ms(),
-                number,
-            };
-            // Whoever does not listen cannot be told.
-            let _ = timeout(LINGER, self.acks.emit(ack)).await;
+        service.say(&format!(
+            "session of {} {how}; {} fragments",
+            self.connection.name, self.fragments
+        ));
+        let session = self.session;
+        match end {
+            Ok(()) => {}
+            Err(End::Silent(_)) => {
+                drop(self);
+                hangup.gently();
+            }
+            Err(End::Cut(cut)) => self.cut(cut, &hangup).await,
+            Err(End::Refused(refusal)) => {
+                self.refuse(refusal).await;
+                self.linger(body, &hangup).await;
+            }
+            Err(End::Over) => self.linger(body, &hangup).await,
+            Err(End::HalfClosed) => {
+                drop(self);
+                while let Some(Ok(_)) = body.frame().await {}
+                hangup.gently();
+            }
         }
-        service.say(&format!("session of {name} {how}; {fragments} fragments"));
-        // First the connection, then the end of the response: who sees the end may connect again.
+        service.faults.forget(session);
+    }
+
+    /// Sends an ERROR ack.
+    async fn refuse(&mut self, refusal: Refusal) {
+        let timecode = self.refused_ms.or_else(|| self.ingest.current_ms());
+        let receipt = self.current.take();
+        let ack = Ack::Error {
+            id: refusal.id,
+            timecode,
+            number: receipt.as_ref().map(|receipt| &*receipt.fragment_number),
+        };
+        // Whoever does not listen cannot be told.
+        let _ = timeout(LINGER, self.acks.emit(ack, receipt.as_ref())).await;
+    }
+
+    /// Ends the answer, and the connection when the rest of the body has come.
+    async fn linger(self, mut body: Incoming, hangup: &Hangup) {
+        // First the stream's connection, then the end of the answer: who sees the end may connect again.
         drop(self);
-        if matches!(end, Err(End::Refused(_))) {
-            let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-            // Either the body ends or the time does; the connection is closed in both cases.
-            let _ = timeout(LINGER, rest).await;
-        }
-        end.is_ok()
+        let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+        // Either the body ends or the time does; the connection is closed in both cases.
+        let _ = timeout(LINGER, rest).await;
+        hangup.gently();
     }
 
     async fn receive(&mut self, body: &mut Incoming, first: Option<Bytes>) -> Result<(), End> {
@@ -251,8 +206,9 @@ impl Session {
             ));
         }
         let patience = self.connection.service.patience;
+        self.at_byte().await?;
         if let Some(bytes) = first {
-            self.take(&bytes).await?;
+            self.take_in(&bytes).await?;
         }
         let mut silence = std::time::Duration::ZERO;
         loop {
@@ -260,7 +216,7 @@ impl Session {
                 Ok(Some(Ok(frame))) => {
                     silence = std::time::Duration::ZERO;
                     if let Ok(bytes) = frame.into_data() {
-                        self.take(&bytes).await?;
+                        self.take_in(&bytes).await?;
                     }
                 }
                 Ok(Some(Err(_))) => return Err(End::Silent("the connection broke off")),
@@ -272,7 +228,7 @@ impl Session {
                 }
                 Err(_) => {
                     silence += patience.idle;
-                    self.acks.emit(Ack::Idle).await?;
+                    self.acks.emit(Ack::Idle, None).await?;
                     if silence >= patience.silence {
                         return Err(End::Silent("no data for too long"));
                     }
@@ -287,58 +243,98 @@ impl Session {
             let before = self.ingest.current_ms();
             let step = self.ingest.next(self.connection.service.clock.now_ms());
             // Also a fragment that is refused by its first bytes has a number.
-            if self.ingest.current_ms() != before && self.ingest.current_ms().is_some() {
-                self.number = self
-                    .connection
-                    .service
-                    .with_account(|account, now| account.next_fragment_number(now));
+            if let Some(timecode_ms) = self.ingest.current_ms()
+                && before != Some(timecode_ms)
+            {
+                self.current = Some(self.receipt(timecode_ms));
             }
             match step? {
                 None => return Ok(()),
-                Some(Step::Begun { timecode_ms }) => {
-                    let ack = Ack::Buffering {
-                        timecode: timecode_ms,
-                        number: &self.number,
-                    };
-                    self.acks.emit(ack).await?;
-                }
+                Some(Step::Begun { timecode_ms }) => self.begin(timecode_ms).await?,
                 Some(Step::Complete(fragment)) => self.complete(fragment).await?,
             }
         }
     }
 
+    /// What a fragment that comes is known by.
+    fn receipt(&self, timecode_ms: u64) -> Receipt {
+        let Connection { service, name, .. } = &self.connection;
+        Receipt {
+            stream: name.clone(),
+            producer_timestamp_ms: self.timecodes.producer_timestamp(timecode_ms),
+            fragment_number: service
+                .with_account(|account, now_ms| account.next_fragment_number(now_ms)),
+        }
+    }
+
+    /// Acknowledges that a fragment has begun.
+    async fn begin(&mut self, timecode: u64) -> Result<(), End> {
+        self.begun += 1;
+        self.at_fragment()?;
+        let Some(receipt) = self.current.clone() else {
+            return Ok(());
+        };
+        self.connection.service.with_ledger(|ledger, now_ms| {
+            ledger.begin(&receipt, timecode, self.session, now_ms);
+        });
+        let number = &receipt.fragment_number;
+        let ack = Ack::Buffering { timecode, number };
+        Ok(self.acks.emit(ack, Some(&receipt)).await?)
+    }
+
     /// Acknowledges a complete fragment, stores it, and acknowledges that.
     async fn complete(&mut self, fragment: Fragment) -> Result<(), End> {
         let timecode = fragment.timecode_ms;
-        let number = std::mem::take(&mut self.number);
+        let service = Arc::clone(&self.connection.service);
+        let Some(receipt) = self.current.take() else {
+            return Ok(());
+        };
         if !self.connection.is_active() {
             return Err(refused(ErrorId::StreamNotActive, "the stream is deleted"));
         }
-        self.acks
-            .emit(Ack::Received {
-                timecode,
-                number: &number,
-            })
-            .await?;
-        let persisted = match self.store(fragment, &number) {
-            Ok(persisted) => persisted,
-            Err(e) => return Err(refused(ErrorId::ArchivalError, &e.to_string())),
-        };
         self.fragments += 1;
+        let (sha256, frames) = (hex(&Sha256::digest(&fragment.cluster)), fragment.frames);
+        service.with_ledger(|ledger, now_ms| {
+            ledger.note(&receipt, |reception| {
+                reception.complete_ms = Some(now_ms);
+                reception.sha256 = Some(sha256);
+                reception.frames = frames;
+            });
+        });
+        if let Some(id) = self.error_at_fragment(&receipt) {
+            (self.current, self.refused_ms) = (Some(receipt), Some(timecode));
+            return Err(refused(id, "an injected fault"));
+        }
+        let number = &receipt.fragment_number;
+        if self.loses_acks() {
+            if let Err(e) = self.store(fragment, &receipt) {
+                service.say(&format!("cannot store: {e}"));
+            }
+            return Err(End::Cut(Cut::Close));
+        }
+        self.acks
+            .emit(Ack::Received { timecode, number }, Some(&receipt))
+            .await?;
+        let persisted = match self.store(fragment, &receipt) {
+            Ok(persisted) => persisted,
+            Err(e) => {
+                (self.current, self.refused_ms) = (Some(receipt), Some(timecode));
+                return Err(refused(ErrorId::ArchivalError, &e.to_string()));
+            }
+        };
         if persisted {
             self.acks
-                .emit(Ack::Persisted {
-                    timecode,
-                    number: &number,
-                })
+                .emit(Ack::Persisted { timecode, number }, Some(&receipt))
                 .await?;
         }
-        Ok(())
+        self.half_close()
     }
 
     /// Writes a fragment to the file; true if the stream persists fragments at all.
-    fn store(&mut self, fragment: Fragment, number: &str) -> std::io::Result<bool> {
-        let Connection { service, name, arn } = &self.connection;
+    fn store(&mut self, fragment: Fragment, receipt: &Receipt) -> std::io::Result<bool> {
+        let Connection {
+            service, name, arn, ..
+        } = &self.connection;
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(SessionFile::create(
@@ -355,7 +351,7 @@ impl Session {
         });
         let persisted = retention.is_some_and(|hours| hours > 0);
         let record = FragmentRecord {
-            fragment_number: number.to_owned(),
+            fragment_number: receipt.fragment_number.clone(),
             session: file.session(),
             timecode_ms: fragment.timecode_ms,
             producer_timestamp_ms: fragment.producer_timestamp_ms,
@@ -374,26 +370,13 @@ impl Session {
                 stream.remember(record);
             }
         });
+        service.with_ledger(|ledger, _| {
+            ledger.note(receipt, |reception| reception.persisted = persisted);
+        });
         Ok(persisted)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use test_case::test_case;
-
-    use super::*;
-
-    #[test_case("1700000000.123", Some(1_700_000_000_123))]
-    #[test_case("0.000", Some(0))]
-    #[test_case("1700000000.5", None; "not padded")]
-    #[test_case("1700000000.1234", None; "four digits")]
-    #[test_case("1700000000", None; "no dot")]
-    #[test_case(".123", None; "no seconds")]
-    #[test_case("-1.000", None; "negative")]
-    #[test_case("+1.000", None; "signed")]
-    #[test_case("99999999999999999999.000", None; "too many")]
-    fn a_start_timestamp_is_seconds_and_three_digits(text: &str, ms: Option<u64>) {
-        assert_eq!(timestamp_ms(text), ms);
-    }
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -14,6 +14,9 @@ use super::sample::{
 };
 use super::*;
 
+#[path = "fault_tests.rs"]
+mod faults;
+
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn local() -> Local {
@@ -178,9 +181,9 @@ impl Producer {
     }
 
     fn send(&mut self, bytes: &[u8]) {
-        self.wire.write(format!("{:x}\r\n", bytes.len()).as_bytes());
-        self.wire.write(bytes);
-        self.wire.write(b"\r\n");
+        let size = format!("{:x}\r\n", bytes.len());
+        // At once: the service may reset the connection as soon as it has read some of it.
+        self.wire.write(&[size.as_bytes(), bytes, b"\r\n"].concat());
     }
 
     fn end(&mut self) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::frame::TrackNumber;
-use super::h264::{Avcc, InvalidAvcc};
+use super::h264::{Avcc, InvalidAccessUnit, InvalidAvcc, check_nal_lengths};
 
 /// Longest track name, in bytes (AWS's SDK: `MKV_MAX_TRACK_NAME_LEN`).
 pub const MAX_NAME: usize = 32;
@@ -46,9 +46,10 @@ impl Codec {
         }
     }
 
-    fn check_private(self, codec_private: &[u8]) -> Result<(), InvalidAvcc> {
+    /// Checks the codec private data: the size of the lengths before the NAL units, in bytes.
+    fn check_private(self, codec_private: &[u8]) -> Result<u8, InvalidAvcc> {
         match self {
-            Self::H264 => Avcc::parse(codec_private).map(drop),
+            Self::H264 => Avcc::parse(codec_private).map(|avcc| avcc.nal_length_size()),
         }
     }
 }
@@ -79,6 +80,8 @@ pub struct Track {
     codec: Codec,
     codec_id: String,
     codec_private: Bytes,
+    /// H.264: bytes of the length before each NAL unit, from the codec private data.
+    nal_length_size: u8,
     kind: TrackKind,
 }
 
@@ -101,7 +104,7 @@ impl Track {
                 bytes: codec_private.len(),
             });
         }
-        codec.check_private(&codec_private)?;
+        let nal_length_size = codec.check_private(&codec_private)?;
         if width == 0 || height == 0 {
             return Err(InvalidTrack::NoPicture { width, height });
         }
@@ -111,6 +114,7 @@ impl Track {
             codec,
             codec_id: codec.codec_id().to_owned(),
             codec_private,
+            nal_length_size,
             kind: TrackKind::Video {
                 width,
                 height,
@@ -191,6 +195,16 @@ impl Track {
     /// The codec's private data (H.264: avcC), up to [`MAX_CODEC_PRIVATE`] bytes.
     pub fn codec_private(&self) -> &Bytes {
         &self.codec_private
+    }
+
+    /// Checks that a frame's payload is what the codec private data announces.
+    ///
+    /// # Errors
+    /// [`InvalidAccessUnit`] says where it is not. The service would refuse its fragment (4006).
+    pub fn check_payload(&self, payload: &[u8]) -> Result<(), InvalidAccessUnit> {
+        match self.codec {
+            Codec::H264 => check_nal_lengths(payload, self.nal_length_size),
+        }
     }
 
     /// What only this kind of track has.

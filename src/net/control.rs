@@ -35,7 +35,7 @@ pub(crate) struct DataEndpoint(Url);
 impl DataEndpoint {
     /// Checks the URI that the service named. `plain` allows `http`.
     pub(super) fn parse(text: &str, plain: bool) -> Result<Self, String> {
-        let url = parse_endpoint(text)?;
+        let url = parse_uri(text)?;
         if url.scheme() == "http" && !plain {
             return Err(format!(
                 "the data endpoint {text} is http, which is allowed only if the control plane's is: use https"
@@ -59,8 +59,23 @@ impl DataEndpoint {
     }
 }
 
+/// A region is letters, digits and hyphens.
+pub(super) fn check_region(region: &str) -> Result<(), Invalid> {
+    let is_region = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if region.is_empty() || !region.chars().all(is_region) {
+        let reason = format!("{region:?} is not a region such as us-west-2");
+        return Err(Invalid::new("aws-region", reason));
+    }
+    Ok(())
+}
+
+/// The URI of the control plane.
+pub(super) fn parse_endpoint(text: &str) -> Result<Url, Invalid> {
+    parse_uri(text).map_err(|reason| Invalid::new("endpoint", reason))
+}
+
 /// An `http` or `https` URI with a host, and with nothing but a path behind it.
-fn parse_endpoint(text: &str) -> Result<Url, String> {
+fn parse_uri(text: &str) -> Result<Url, String> {
     // Not repeated: what is before the `@` may be a password.
     if text.contains('@') {
         return Err("must not have a user or password in it".into());
@@ -102,15 +117,12 @@ impl ControlPlane {
         definition: &StreamDefinition,
         credentials: SharedCredentialsProvider,
     ) -> Result<Self, Invalid> {
-        let is_region = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        if service.region.is_empty() || !service.region.chars().all(is_region) {
-            return Err(Invalid::new(
-                "aws-region",
-                format!("{:?} is not a region such as us-west-2", service.region),
-            ));
-        }
-        let endpoint = service.endpoint.as_deref().map(parse_endpoint).transpose();
-        let endpoint = endpoint.map_err(|reason| Invalid::new("endpoint", reason))?;
+        check_region(&service.region)?;
+        let endpoint = service
+            .endpoint
+            .as_deref()
+            .map(parse_endpoint)
+            .transpose()?;
         let mut config = aws_sdk_kinesisvideo::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(service.region.clone()))

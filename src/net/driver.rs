@@ -134,7 +134,7 @@ impl Driver {
     }
 
     fn next_output(&self) -> Output {
-        self.intake.with(|session| session.poll(self.clock.now()))
+        self.intake.poll()
     }
 
     async fn wait(&self, under_way: &mut UnderWay, wake: Option<Mono>) -> Woke {
@@ -251,7 +251,12 @@ impl Drop for Driver {
     fn drop(&mut self) {
         self.intake
             .with(|session| session.abandon(self.clock.now()));
-        while let Output::Tell(event) = self.next_output() {
+        loop {
+            let event = match self.next_output() {
+                Output::Tell(event) => event,
+                Output::Wait { .. } => break,
+                _ => continue,
+            };
             // Already unwinding, a second panic would end the process.
             let told = AssertUnwindSafe(|| tell(&*self.callbacks, &event));
             if catch_unwind(told).is_err() {

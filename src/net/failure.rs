@@ -6,6 +6,7 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
 use serde_json::Value;
 
 use crate::session::{Call, Cause, Failure};
@@ -35,11 +36,17 @@ pub(crate) fn transport(call: Call, place: &str, error: &(dyn Error + 'static)) 
     }
 }
 
-/// There are no credentials.
-pub(crate) fn credentials(call: Call, error: &(dyn Error + 'static)) -> Failure {
+/// There are no credentials: nobody has any, or whoever has them cannot be asked now, which a network that comes mends.
+pub(crate) fn credentials(call: Call, error: &CredentialsError) -> Failure {
+    let cause = match error {
+        CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => {
+            Cause::Credentials
+        }
+        _ => Cause::Transport,
+    };
     Failure {
         call,
-        cause: Cause::Credentials,
+        cause,
         message: format!("no credentials: {}", chain(error)),
     }
 }

@@ -14,9 +14,10 @@ use tokio::sync::Notify;
 
 use super::clock::Clock;
 use crate::{
+    definition::Invalid,
     fragment::DropReason,
     media::{Frame, Track},
-    session::{Refused, Session, Stats, StreamError},
+    session::{Output, Refused, Session, Stats, StreamError},
     time::Timestamp,
 };
 
@@ -62,6 +63,8 @@ struct State {
     session: Session,
     /// Whoever waits for room returns at once.
     interrupted: bool,
+    /// Everything that happened so far was told to the callbacks.
+    told: bool,
     /// The driver has gone.
     closed: bool,
 }
@@ -72,6 +75,7 @@ impl Intake {
             state: Mutex::new(State {
                 session,
                 interrupted: false,
+                told: false,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -112,9 +116,10 @@ impl Intake {
         self.work.notify_one();
     }
 
-    pub(crate) fn set_tracks(&self, tracks: &[Track]) {
-        self.lock().session.set_tracks(tracks);
+    pub(crate) fn set_tracks(&self, tracks: &[Track]) -> Result<(), Invalid> {
+        let outcome = self.lock().session.set_tracks(tracks);
         self.work.notify_one();
+        outcome
     }
 
     pub(crate) fn end_fragment(&self) {
@@ -146,11 +151,13 @@ impl Intake {
         let mut state = self.lock();
         let now = self.clock.now();
         state.session.end(now, now + limit, stop);
+        state.told = false;
         self.work.notify_one();
         loop {
             let outcome = state.session.ended().cloned();
-            // The end for good, and an error, which is one, are only over when the driver has told them and gone.
-            if state.closed || (!stop && matches!(outcome, Some(Ok(())))) {
+            // The end for good, and an error, which is one, are only over when the driver has told them and gone; a drain
+            // when what happened before it was told.
+            if state.closed || (!stop && state.told && matches!(outcome, Some(Ok(())))) {
                 return Ok(outcome.unwrap_or(Ok(()))?);
             }
             if !may_wait || (!stop && state.interrupted) || !go_on() {
@@ -173,6 +180,16 @@ impl Intake {
         let outcome = act(&mut self.lock().session);
         self.changed.notify_all();
         outcome
+    }
+
+    /// For the driver: what the session wants next. When it is a wait, all that came before was told.
+    pub(crate) fn poll(&self) -> Output {
+        let mut state = self.lock();
+        let output = state.session.poll(self.clock.now());
+        state.told = matches!(output, Output::Wait { .. });
+        drop(state);
+        self.changed.notify_all();
+        output
     }
 
     /// For the driver: until there is something to do. Cancel safe: a wake-up that comes in between is kept.

@@ -16,7 +16,7 @@ pub use clock::wall_now;
 pub use intake::{DrainError, PutError};
 pub(crate) use {clock::Clock, driver::Driver, intake::Intake, runtime::Runtime};
 
-use crate::secret::Secret;
+use crate::{definition::Invalid, secret::Secret};
 
 /// Where the service is and who asks.
 #[derive(Clone, Debug)]
@@ -30,6 +30,21 @@ pub struct Service {
     pub credentials: Credentials,
     /// `User-Agent` of PutMedia, and the application name of the control plane's.
     pub user_agent: String,
+}
+
+impl Service {
+    /// Checks what can be checked without asking anybody.
+    ///
+    /// # Errors
+    /// [`Invalid`] names the setting; never with a password that stands in the endpoint.
+    pub fn check(&self) -> Result<(), Invalid> {
+        control::check_region(&self.region)?;
+        if let Some(endpoint) = &self.endpoint {
+            control::parse_endpoint(endpoint)?;
+        }
+        put_media::check_user_agent(&self.user_agent)?;
+        Ok(())
+    }
 }
 
 /// Where credentials come from.

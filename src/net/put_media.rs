@@ -12,6 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, SharedCredentialsProvider},
@@ -86,7 +87,7 @@ impl PutMedia {
         let keys = tokio::time::timeout(self.patience, self.credentials.provide_credentials());
         let keys = keys
             .await
-            .map_err(|error| failure::credentials(Call::PutMedia, &error))?
+            .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(self.patience)))
             .map_err(|error| failure::credentials(Call::PutMedia, &error))?;
         let url = endpoint.url("putMedia");
         let headers = self
@@ -163,13 +164,19 @@ fn client(service: &Service, definition: &StreamDefinition) -> Result<Client, In
         })
 }
 
+fn text(setting: &str, value: &str) -> Result<HeaderValue, Invalid> {
+    HeaderValue::from_str(value)
+        .ok()
+        .filter(|value| value.to_str().is_ok_and(|text| !text.trim().is_empty()))
+        .ok_or_else(|| Invalid::new(setting, format!("{value:?} cannot be a header")))
+}
+
+/// A user agent is a header.
+pub(super) fn check_user_agent(user_agent: &str) -> Result<(), Invalid> {
+    text("user-agent", user_agent).map(drop)
+}
+
 fn headers(service: &Service, definition: &StreamDefinition) -> Result<HeaderMap, Invalid> {
-    let text = |setting: &str, value: &str| {
-        HeaderValue::from_str(value)
-            .ok()
-            .filter(|value| value.to_str().is_ok_and(|text| !text.trim().is_empty()))
-            .ok_or_else(|| Invalid::new(setting, format!("{value:?} cannot be a header")))
-    };
     Ok(HeaderMap::from_iter([
         (USER_AGENT, text("user-agent", &service.user_agent)?),
         (STREAM_NAME, text("stream-name", definition.name.as_str())?),

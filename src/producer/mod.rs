@@ -20,7 +20,7 @@
 //! let producer = Producer::new("my-camera", service)?;
 //! let stream = producer.create_stream(StreamDefinition::new(StreamName::new("cam1")?), Arc::new(()))?;
 //! let (avcc, frames) = encoder();
-//! stream.set_tracks(&[Track::video(Codec::H264, avcc, 1280, 720)?]);
+//! stream.set_tracks(&[Track::video(Codec::H264, avcc, 1280, 720)?])?;
 //! for (millis, key, payload) in frames {
 //!     let pts = Timestamp::from_millis(millis);
 //!     stream.put_frame(Frame { track: TrackNumber::VIDEO, pts, dts: None, key, payload })?;
@@ -107,8 +107,11 @@ pub struct Stream {
 
 impl Stream {
     /// The tracks of the frames that follow. Other tracks than before begin a new PutMedia session.
-    pub fn set_tracks(&self, tracks: &[Track]) {
-        self.intake.set_tracks(tracks);
+    ///
+    /// # Errors
+    /// [`Invalid`] when there are none or more than three, or two have the same number.
+    pub fn set_tracks(&self, tracks: &[Track]) -> Result<(), Invalid> {
+        self.intake.set_tracks(tracks)
     }
 
     /// Takes a frame, in decode order. Waits for room only when the stream is offline.

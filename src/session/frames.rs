@@ -6,12 +6,15 @@ use bytes::BytesMut;
 
 use super::{Event, LOSS_WINDOW, Loss, Session};
 use crate::{
-    definition::StreamingType,
+    definition::{Invalid, StreamingType},
     fragment::{Block, DropReason, Fragment, Placed, Tracks},
     media::{Frame, Track},
     mkv,
     time::{Mono, Timecode, Timestamp},
 };
+
+/// Most tracks of a stream ("Amazon Kinesis Video Streams service quotas", tracks).
+const MAX_TRACKS: usize = 3;
 
 /// A frame that was not taken.
 #[derive(Debug)]
@@ -24,10 +27,27 @@ pub enum Refused {
 
 impl Session {
     /// The tracks of the frames that follow. Other tracks than before begin a new PutMedia session at the next key frame.
-    pub fn set_tracks(&mut self, tracks: &[Track]) {
+    ///
+    /// # Errors
+    /// [`Invalid`] when there are none or more than three, or two have the same number.
+    pub fn set_tracks(&mut self, tracks: &[Track]) -> Result<(), Invalid> {
+        if tracks.is_empty() || tracks.len() > MAX_TRACKS {
+            let reason = format!("{} tracks: a stream has 1 to {MAX_TRACKS}", tracks.len());
+            return Err(Invalid::new("tracks", reason));
+        }
+        let mut numbers = tracks.iter().map(Track::number);
+        while let Some(number) = numbers.next() {
+            if numbers.clone().any(|other| other == number) {
+                return Err(Invalid::new(
+                    "tracks",
+                    format!("two have the number {number}"),
+                ));
+            }
+        }
         if self.cutter.set_tracks(Tracks::from(tracks)) {
             self.store.complete();
         }
+        Ok(())
     }
 
     /// The next frame must be a key frame: something between was lost, or the source is another.
@@ -45,6 +65,7 @@ impl Session {
         if self.is_stopped() || self.ending.is_some_and(|ending| ending.stop) {
             return Err(Refused::Stopped);
         }
+        self.last_frame = now;
         let mut placed = self.cutter.place(&frame);
         if let Some((block, timecode)) = block(&frame, &placed) {
             // Ended in both, before the frame may be refused: whoever is refused may go on with another frame.
@@ -73,6 +94,9 @@ impl Session {
         self.stats.frames_in += 1;
         self.stats.bytes_in += frame.payload.len() as u64;
         self.cutter.put(&frame, &placed);
+        if self.cutter.wants_key_frame(frame.pts) {
+            self.tell(Event::KeyFrameNeeded);
+        }
         if let Placed::Dropped(reason) = placed {
             if !self.cutter.is_open() {
                 self.store.complete();

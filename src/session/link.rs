@@ -74,16 +74,17 @@ impl Session {
             && next.is_none_or(|next| next.tracks != link.tracks)
     }
 
-    /// This session has sent all that it can: the end of the stream, other tracks, or too much without confirmation.
+    /// This session is over at the next boundary of fragments: it is idle or old, the stream ends, other tracks follow, or
+    /// too much waits for confirmation.
     fn ends(&self, link: &Link) -> bool {
         if link.clusters == 0 || !self.store.at_boundary() {
             return false;
         }
-        match self.store.current() {
-            Some(next) if next.tracks != link.tracks => true,
-            Some(_) => self.confirms_late(),
-            None => self.ending.is_some() || self.confirms_late(),
-        }
+        let next = self.store.current();
+        link.last
+            || next.is_some_and(|next| next.tracks != link.tracks)
+            || (next.is_none() && self.ending.is_some())
+            || self.confirms_late()
     }
 
     /// Without acks only the end of a session tells what arrived, so it comes before half of the storage waits for it, or
@@ -130,6 +131,7 @@ impl Session {
             tracks: first.tracks.clone(),
             clusters: 0,
             opened: now,
+            last: false,
             due: None,
             acks: AckReader::default(),
         };
@@ -280,77 +282,24 @@ impl Session {
         }
     }
 
+    /// Whatever was sent and is not PERSISTED will be sent again.
+    pub(super) fn drop_link(&mut self) {
+        if self.state.link().is_some() {
+            self.outputs.push_back(Output::Abort);
+            self.store.rewind();
+        }
+    }
+
     /// The connection has done what it was for.
     pub(super) fn leave_link(&mut self) {
         self.outputs.push_back(Output::Abort);
         self.store.rewind();
         self.enter(State::Ready);
     }
-
-    /// When the link has waited long enough, and for what.
-    pub(super) fn link_deadline(&self) -> Option<(Mono, &'static str)> {
-        let definition = &self.definition;
-        match &self.state {
-            State::Opening(link) => Some((
-                link.opened + definition.connection_timeout + definition.completion_timeout,
-                "answer of PutMedia",
-            )),
-            State::Streaming(link) | State::Draining(link) if definition.fragment_acks => {
-                link.due.map(|due| {
-                    (
-                        due + definition.connection_staleness,
-                        "connection-staleness",
-                    )
-                })
-            }
-            State::Closing { since, .. } => Some((
-                *since + definition.completion_timeout,
-                "end of the response",
-            )),
-            _ => None,
-        }
-    }
-
-    pub(super) fn expire_link(&mut self, now: Mono) {
-        let Some((at, _)) = self.link_deadline() else {
-            return;
-        };
-        if at > now {
-            return;
-        }
-        match &self.state {
-            State::Opening(_) => {
-                let timeout =
-                    self.definition.connection_timeout + self.definition.completion_timeout;
-                self.act(
-                    now,
-                    Action::Resolve,
-                    &lost(format!("no answer within {} s", timeout.as_secs())),
-                    None,
-                );
-            }
-            // With acks everything is settled; the end of the response would have told nothing new.
-            State::Closing { .. } if self.definition.fragment_acks => self.leave_link(),
-            State::Closing { .. } => {
-                let silence = self.definition.completion_timeout.as_secs();
-                let failure = lost(format!("the response did not end within {silence} s"));
-                self.act(now, Action::Resolve, &failure, None);
-            }
-            _ => {
-                let silence = self.definition.connection_staleness.as_secs();
-                self.act(
-                    now,
-                    Action::Resolve,
-                    &lost(format!("no ack for {silence} s")),
-                    None,
-                );
-            }
-        }
-    }
 }
 
 /// The connection is of no more use.
-fn lost(message: impl Into<String>) -> Failure {
+pub(super) fn lost(message: impl Into<String>) -> Failure {
     Failure {
         call: Call::PutMedia,
         cause: Cause::Transport,

@@ -12,10 +12,14 @@
 //!     while the wire has room { session.transmit(now) }
 //! }
 //! ```
+//! What is transmitted may make something due, such as the end of the body: poll again before the next wait.
+//!
 //! Belongs here: states, deadlines, acks, the error policy. Does not belong here: sockets, tokio, GStreamer, URLs.
 
 mod ack;
 mod backoff;
+mod deadlines;
+mod end;
 mod event;
 mod frames;
 mod link;
@@ -38,12 +42,13 @@ pub use frames::Refused;
 pub use policy::{Call, Cause, Failure, Fatal};
 
 use backoff::Backoff;
+use end::Ending;
 use policy::Action;
 use state::{State, Step};
 
 use crate::{
     definition::StreamDefinition,
-    fragment::{Cutter, DropReason, FragmentId, Store},
+    fragment::{Cutter, DropReason, Store},
     time::{Mono, Timestamp},
 };
 
@@ -115,16 +120,6 @@ pub enum Output {
     },
 }
 
-/// The end that was asked for.
-#[derive(Clone, Copy)]
-struct Ending {
-    deadline: Mono,
-    /// Fragments before this one are to be settled.
-    until: FragmentId,
-    /// Stop for good; otherwise the stream may go on with a key frame.
-    stop: bool,
-}
-
 /// Frames that were dropped and not told yet.
 struct Loss {
     frames: u64,
@@ -143,6 +138,8 @@ pub struct Session {
     stats: Stats,
     losses: BTreeMap<DropReason, Loss>,
     losses_due: Option<Mono>,
+    /// When the last frame came.
+    last_frame: Mono,
     /// Since when the way to the service is lost.
     outage: Option<Mono>,
     ending: Option<Ending>,
@@ -169,6 +166,7 @@ impl Session {
             stats: Stats::default(),
             losses: BTreeMap::new(),
             losses_due: None,
+            last_frame: Mono::ZERO,
             outage: None,
             ending: None,
             ended: None,
@@ -209,63 +207,9 @@ impl Session {
         })
     }
 
-    /// Ends the stream: everything that was put is sent and PERSISTED, or counted as dropped at `deadline`. With `stop`
-    /// it is over then, and no frame is taken any more; without, a key frame goes on, and is not waited for. The outcome is
-    /// [`Self::ended`].
-    pub fn end(&mut self, now: Mono, deadline: Mono, stop: bool) {
-        if matches!(self.state, State::Stopped) {
-            return;
-        }
-        self.cutter.end_fragment();
-        self.store.complete();
-        self.ended = None;
-        let deadline = self
-            .ending
-            .map_or(deadline, |ending| ending.deadline.min(deadline));
-        self.ending = Some(Ending {
-            deadline,
-            until: self.store.next_id(),
-            stop: stop || self.ending.is_some_and(|ending| ending.stop),
-        });
-        self.settle(now);
-    }
-
-    /// The end that was asked for, unless it is for good, is not wanted any more: frames may follow.
-    pub fn resume(&mut self) {
-        if self.ending.is_some_and(|ending| !ending.stop) {
-            self.ending = None;
-        }
-    }
-
-    /// How the last [`Self::end`] came out; `None` while it is under way. An error stays.
-    pub fn ended(&self) -> Option<&Result<(), StreamError>> {
-        self.ended.as_ref()
-    }
-
     /// The session is over: no input matters any more.
     pub fn is_stopped(&self) -> bool {
         matches!(self.state, State::Stopped)
-    }
-
-    /// Nobody drives this session any more: the end, with everything that is still kept counted as dropped.
-    pub fn abandon(&mut self, now: Mono) {
-        if self.is_stopped() {
-            return;
-        }
-        let missing = self.store.frames();
-        let message =
-            format!("the thread of the producer failed; {missing} frames were not PERSISTED");
-        self.stop(
-            now,
-            Err(StreamError {
-                fatal: Fatal::Internal,
-                message,
-                status: None,
-                request_id: None,
-                error_id: None,
-                missing,
-            }),
-        );
     }
 
     /// What to do next. Poll until it says [`Output::Wait`].
@@ -394,69 +338,6 @@ impl Session {
         });
     }
 
-    /// Whatever was sent and is not PERSISTED will be sent again.
-    fn drop_link(&mut self) {
-        if self.state.link().is_some() {
-            self.outputs.push_back(Output::Abort);
-            self.store.rewind();
-        }
-    }
-
-    fn give_up(&mut self, now: Mono, fatal: Fatal, failure: &Failure, error_id: Option<u32>) {
-        let (status, request_id) = match &failure.cause {
-            policy::Cause::Answer {
-                status, request_id, ..
-            } => (Some(*status), request_id.clone()),
-            _ => (None, None),
-        };
-        let message = match fatal {
-            Fatal::NotFound => format!(
-                "stream {} does not exist and allow-create-stream is false: create it, or allow it to be created. {failure}",
-                self.definition.name
-            ),
-            Fatal::NotAuthorized => {
-                format!("not authorized: check the credentials, their region and policy. {failure}")
-            }
-            _ => failure.to_string(),
-        };
-        self.stop(
-            now,
-            Err(StreamError {
-                fatal,
-                message,
-                status,
-                request_id,
-                error_id,
-                missing: self.store.frames(),
-            }),
-        );
-    }
-
-    /// The end, once. What is still kept is dropped and counted.
-    fn stop(&mut self, now: Mono, outcome: Result<(), StreamError>) {
-        if self.state.call().is_some() {
-            self.outputs.push_back(Output::Abort);
-        }
-        self.cutter.end_fragment();
-        let left: Vec<_> = self
-            .store
-            .pending()
-            .map(|fragment| fragment.timecode)
-            .collect();
-        for timecode in left {
-            self.evict(now, timecode, DropReason::Unfinished);
-        }
-        self.tell_losses();
-        self.enter(State::Stopped);
-        if let Err(error) = &outcome {
-            self.tell(Event::Failed(error.clone()));
-        }
-        self.ending = None;
-        self.ended = Some(outcome);
-        let stats = self.stats();
-        self.tell(Event::Closed(stats));
-    }
-
     /// Steps that need no input.
     fn advance(&mut self, now: Mono) {
         match &self.state {
@@ -467,25 +348,6 @@ impl Session {
             _ => {}
         }
         self.settle(now);
-    }
-
-    /// The end that was asked for, when nothing is missing to it.
-    fn settle(&mut self, now: Mono) {
-        if let Some(ending) = self.ending
-            && self.store.settled(ending.until)
-            && (self.state.link().is_none() || !self.store.is_empty())
-        {
-            self.end_well(now, ending);
-        }
-    }
-
-    fn end_well(&mut self, now: Mono, ending: Ending) {
-        if ending.stop {
-            return self.stop(now, Ok(()));
-        }
-        self.tell_losses();
-        self.ending = None;
-        self.ended = Some(Ok(()));
     }
 
     /// What is due by now.
@@ -507,28 +369,6 @@ impl Session {
             },
             _ => self.expire_link(now),
         }
-    }
-
-    fn run_out_of_time(&mut self, now: Mono, ending: Ending) {
-        if self.store.settled(ending.until) {
-            return self.end_well(now, ending);
-        }
-        let missing = self.store.frames();
-        let fragments = self.store.pending().count();
-        let message = format!(
-            "{missing} frames in {fragments} fragments were not PERSISTED when stop-stream-timeout ({} s) ended, in state {}",
-            self.definition.stop_timeout.as_secs(),
-            self.state.name()
-        );
-        let error = StreamError {
-            fatal: Fatal::Unfinished,
-            message,
-            status: None,
-            request_id: None,
-            error_id: None,
-            missing,
-        };
-        self.stop(now, Err(error));
     }
 
     fn deadlines(&self) -> [Option<(Mono, &'static str)>; 3] {

@@ -161,7 +161,9 @@ pub(crate) fn on_failure(failure: &Failure, streaming: bool) -> Action {
             | "ThrottlingException"
             | "ResourceInUseException",
         ) => Action::RetrySlowly,
-        (Call::PutMedia, _) if status == 404 => Action::Describe,
+        (Call::PutMedia, "") if status == 404 => Action::Describe,
+        // Each error of the service has a name; this is a proxy's, or a captive portal's.
+        (_, "") if status != 408 => Action::RetrySlowly,
         _ if denied(code) && streaming => Action::RetrySlowly,
         _ if denied(code) => Action::GiveUp(Fatal::NotAuthorized),
         _ => match status {

@@ -44,7 +44,7 @@ impl Rig {
     /// With a track and a fragment that has begun.
     fn with_media() -> Self {
         let mut rig = Self::new();
-        rig.session.set_tracks(&tracks(640));
+        rig.session.set_tracks(&tracks(640)).unwrap();
         rig.key_frame(1000);
         rig
     }
@@ -55,7 +55,7 @@ impl Rig {
             pts: Timestamp::from_millis(ms),
             dts: None,
             key: true,
-            payload: Bytes::from_static(&[7; 100]),
+            payload: Bytes::from_static(&[0; 100]),
         };
         // A session that is over refuses it, which the table shows as "unchanged".
         let _ = self.session.put_frame(self.now, frame);
@@ -163,7 +163,7 @@ impl Rig {
                     rig.give(Input::Opened);
                 }
                 if ["draining", "closing"].contains(&state) {
-                    rig.session.set_tracks(&tracks(320));
+                    rig.session.set_tracks(&tracks(320)).unwrap();
                     rig.key_frame(3000);
                     rig.rest();
                 }
@@ -222,12 +222,12 @@ fn happen(rig: &mut Rig, event: &str) {
         "closed" => rig.give(Input::Closed),
         "garbage" => rig.response("<html>502</html>"),
         "key frame" => {
-            rig.session.set_tracks(&tracks(640));
+            rig.session.set_tracks(&tracks(640)).unwrap();
             rig.key_frame(5000);
             rig.rest()
         }
         "other tracks" => {
-            rig.session.set_tracks(&tracks(160));
+            rig.session.set_tracks(&tracks(160)).unwrap();
             rig.rest()
         }
         "drain" | "stop" => {

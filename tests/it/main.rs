@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod aws_client;
 mod errors;
 mod files;
 mod inspect;
 mod lifecycle;
+mod local_binary;
 mod pipelines;
 mod producer;
+mod promises;
+mod sessions;
 mod support;

@@ -95,7 +95,9 @@ fn definition(name: &str) -> StreamDefinition {
 /// A stream that takes frames of `media`.
 fn stream(producer: &Producer, definition: StreamDefinition, media: &Media) -> Stream {
     let stream = producer.create_stream(definition, Arc::new(())).unwrap();
-    stream.set_tracks(std::slice::from_ref(&media.track));
+    stream
+        .set_tracks(std::slice::from_ref(&media.track))
+        .unwrap();
     stream
 }
 

@@ -36,7 +36,8 @@ impl Reader {
         self.rest.extend_from_slice(bytes);
         let mut elements = Vec::new();
         while let Some((element, length)) = self.next()? {
-            let raw = self.rest.drain(..length).collect::<Vec<_>>();
+            let rest = self.rest.split_off(length);
+            let raw = std::mem::replace(&mut self.rest, rest);
             match element {
                 None => self.cluster = Some(raw),
                 Some(element) => {

@@ -47,8 +47,11 @@ impl Source {
         let shown = gop * self.gop + self.shown(place);
         let key = place == 0;
         let size = if key { self.sizes.0 } else { self.sizes.1 };
-        let mut payload = number.to_be_bytes().to_vec();
-        payload.resize(size.max(8), number as u8);
+        // One NAL unit: its length, then the number, then filler.
+        let size = size.max(12);
+        let mut payload = u32::try_from(size - 4).unwrap().to_be_bytes().to_vec();
+        payload.extend(number.to_be_bytes());
+        payload.resize(size, number as u8);
         Frame {
             track: TrackNumber::VIDEO,
             pts: Timestamp::from_millis(EPOCH_MS)
@@ -74,7 +77,7 @@ impl Source {
 
 /// The number of a frame, from its payload.
 pub(super) fn number(payload: &[u8]) -> u64 {
-    payload[..8]
+    payload[4..12]
         .iter()
         .fold(0, |number, byte| number << 8 | u64::from(*byte))
 }

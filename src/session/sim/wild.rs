@@ -97,7 +97,14 @@ fn live_through(seed: u64) -> World {
             }
             // The application gives up waiting for room, and with it that frame.
             2 if world.waiting.is_some() => {
-                if world.waiting.take().is_some_and(|frame| !frame.key) {
+                let each = world.session.definition().fragmentation == Fragmentation::EachKeyFrame;
+                let begins = each && world.source.gop >= world.source.fps;
+                // Without the key frame that was to begin a fragment there is none: that need not be told.
+                if world
+                    .waiting
+                    .take()
+                    .is_some_and(|frame| !(frame.key && begins))
+                {
                     world.session.end_fragment();
                 }
                 world.plan(Duration::ZERO, Happening::Frame);

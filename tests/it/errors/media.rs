@@ -129,9 +129,10 @@ fn a_start_between_key_frames_asks_for_one() {
     let first = AtomicBool::new(true);
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
         if first.swap(false, Ordering::Relaxed) {
-            gst::PadProbeReturn::Drop
+            // Not `Drop`: gstreamer-rs 0.25 makes GStreamer unref the buffer that it has dropped itself.
+            gst::PadProbeReturn::Handled
         } else {
-            gst::PadProbeReturn::Remove
+            gst::PadProbeReturn::Ok
         }
     });
     {

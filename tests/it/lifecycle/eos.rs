@@ -24,7 +24,7 @@ fn persisted_frames(local: &Local) -> u32 {
     fragments.iter().map(|fragment| fragment.frames).sum()
 }
 
-/// EOS reaches the bus when the service has everything for good, and not before: looked at in the moment it is posted.
+/// EOS reaches the bus only when everything is PERSISTED: looked at in the moment it is posted.
 #[test]
 fn eos_comes_when_everything_is_persisted() {
     let local = Arc::new(Mutex::new(service()));

@@ -3,6 +3,7 @@
 use std::thread::JoinHandle;
 
 use gst::prelude::*;
+use test_case::test_case;
 
 use crate::support::{
     accounts,
@@ -66,8 +67,8 @@ fn null_ends_the_wait_for_room() {
     assert_eq!(fed.heard.errors("sink").len(), 1, "{:#?}", fed.heard);
 }
 
-/// A pause while the streaming thread waits for room returns; after it the same frame goes on, and with a service
-/// everything arrives once and in order.
+/// Offline drops nothing: the streaming thread waits for room. A pause meanwhile returns; after it the same frame goes on,
+/// and with a service everything arrives once and in order.
 #[test]
 fn a_pause_while_waiting_for_room_loses_nothing() {
     let port = Reserved::new();
@@ -90,15 +91,16 @@ fn a_pause_while_waiting_for_room_loses_nothing() {
     assert_eq!(hashes(&stored::frames(file)), clip.hashes());
 }
 
-/// Realtime never waits: without a server all frames are taken, the oldest fragments that do not fit are dropped and
-/// told, and memory stays within the storage.
-#[test]
-fn realtime_never_waits_for_room() {
+/// Realtime and near-realtime never wait for the network: without a server all frames are taken, the oldest fragments that
+/// do not fit are dropped and told, and memory stays within the storage.
+#[test_case("realtime")]
+#[test_case("near-realtime")]
+fn realtime_never_waits_for_room(streaming_type: &str) {
     let port = Reserved::new();
     let clip = Clip::large(300, 10);
     let mut fed = Fed::playing(
         &format!(
-            "stream-name=cam storage-size=1 stop-stream-timeout=1 {}",
+            "stream-name=cam storage-size=1 stop-stream-timeout=1 streaming-type={streaming_type} {}",
             port.properties()
         ),
         &clip,

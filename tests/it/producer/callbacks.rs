@@ -67,7 +67,9 @@ fn told_stream(producer: &Producer, diary: &Arc<Diary>, media: &Media) -> Stream
         ..definition("cam")
     };
     let stream = producer.create_stream(definition, callbacks).unwrap();
-    stream.set_tracks(std::slice::from_ref(&media.track));
+    stream
+        .set_tracks(std::slice::from_ref(&media.track))
+        .unwrap();
     stream
 }
 
@@ -194,7 +196,9 @@ fn a_callback_may_stop_its_stream() {
     let callbacks = Arc::clone(&meddler);
     let stream = producer(&local).create_stream(definition("cam"), callbacks);
     let stream = Arc::new(stream.unwrap());
-    stream.set_tracks(std::slice::from_ref(&media.track));
+    stream
+        .set_tracks(std::slice::from_ref(&media.track))
+        .unwrap();
     put_all(&stream, media.frames(START_MS));
     let _ = meddler.stream.set(Arc::clone(&stream));
     // The second fragment tells the service that the first is over; the stop in its ack ends the rest.

@@ -151,7 +151,9 @@ fn a_stream_that_is_dropped_ends_without_a_wait() {
         };
         let callbacks = Arc::new(Ended(Mutex::new(sender)));
         let stream = producer.create_stream(definition, callbacks).unwrap();
-        stream.set_tracks(std::slice::from_ref(&media.track));
+        stream
+            .set_tracks(std::slice::from_ref(&media.track))
+            .unwrap();
         put_all(
             &stream,
             media.frames(START_MS).into_iter().take(frames).collect(),

@@ -7,8 +7,12 @@ use std::{
 
 use super::PATIENCE;
 
-/// Log lines of kvssink from here on, down to the most detailed ones.
-pub(crate) struct Lines(Receiver<String>);
+/// Log lines of kvssink from here on, down to the most detailed ones, until it is dropped. They belong to the process: of
+/// several elements, all are heard.
+pub(crate) struct Lines {
+    lines: Receiver<String>,
+    listener: Option<gst::log::DebugLogFunction>,
+}
 
 impl Lines {
     pub(crate) fn listen() -> Self {
@@ -16,20 +20,23 @@ impl Lines {
         let (sender, lines) = channel();
         gst::log::remove_default_log_function();
         gst::log::set_threshold_for_name("kvssink", gst::DebugLevel::Memdump);
-        gst::log::add_log_function(move |category, _, _, _, _, object, message| {
+        let listener = gst::log::add_log_function(move |category, _, _, _, _, object, message| {
             if category.name() == "kvssink" {
                 let said = message.get().map(|text| text.to_string());
                 // The test may have ended.
                 let _ = sender.send(format!("{object:?} {}", said.unwrap_or_default()));
             }
         });
-        Self(lines)
+        Self {
+            lines,
+            listener: Some(listener),
+        }
     }
 
     /// Waits for a line with `text`.
     pub(crate) fn until(&self, text: &str) {
         while !self
-            .0
+            .lines
             .recv_timeout(PATIENCE)
             .unwrap_or_else(|_| panic!("nothing says {text:?}"))
             .contains(text)
@@ -42,7 +49,17 @@ impl Lines {
     }
 
     pub(crate) fn so_far(&self) -> Vec<String> {
-        self.0.try_iter().collect()
+        self.lines.try_iter().collect()
+    }
+}
+
+/// What follows in the same process, as with plain `cargo test`, is not slowed down.
+impl Drop for Lines {
+    fn drop(&mut self) {
+        gst::log::unset_threshold_for_name("kvssink");
+        if let Some(listener) = self.listener.take() {
+            gst::log::remove_log_function(listener);
+        }
     }
 }
 

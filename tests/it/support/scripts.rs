@@ -87,6 +87,13 @@ pub(crate) struct Process {
     ended: Ended,
 }
 
+/// What ends a program that would go on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Signal {
+    Interrupt,
+    Terminate,
+}
+
 enum Said {
     Out(String),
     Err(String),
@@ -131,8 +138,17 @@ impl Process {
 
     /// Ctrl-C.
     pub(crate) fn interrupt(&self) {
+        self.signal(Signal::Interrupt);
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let name = match signal {
+            Signal::Interrupt => "INT",
+            Signal::Terminate => "TERM",
+        };
         let sent = Command::new("sh")
-            .args(["-c", &format!("kill -INT {}", self.child.id())])
+            .args(["-c", &format!("kill -{name} {}", self.child.id())])
             .status()
             .unwrap();
         assert!(sent.success());

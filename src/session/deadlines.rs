@@ -1,0 +1,115 @@
+//! What a session waits for, how long, and what happens when it does not come.
+//!
+//! Belongs here: every deadline of a connection. Does not belong here: the wait after a failure ([`super::backoff`]), the
+//! end of the stream (`end`).
+
+use std::time::Duration;
+
+use super::{Session, link::lost, policy::Action, state::State};
+use crate::time::Mono;
+
+/// A source that gives no frame for this long is paused, gated, or waits for motion. The service closes after some 30 s
+/// without data (kvs-facts §7), which would look like a failure and cost the fragment that is open.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The service ends a connection after 45 min with error ack 4003; AWS's own client renews it after 40 ("PutMedia";
+/// kvs-facts §1).
+const ROTATION: Duration = Duration::from_secs(40 * 60);
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Answer,
+    Ack,
+    Frame,
+    Rotation,
+    End,
+}
+
+impl Due {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer of PutMedia",
+            Self::Ack => "connection-staleness",
+            Self::Frame => "idle",
+            Self::Rotation => "rotation",
+            Self::End => "end of the response",
+        }
+    }
+}
+
+impl Session {
+    /// When the link has waited long enough, and for what.
+    pub(super) fn link_deadline(&self) -> Option<(Mono, &'static str)> {
+        self.link_due().map(|(at, due)| (at, due.as_str()))
+    }
+
+    fn link_due(&self) -> Option<(Mono, Due)> {
+        let definition = &self.definition;
+        match &self.state {
+            State::Opening(link) => Some((
+                link.opened + definition.connection_timeout + definition.completion_timeout,
+                Due::Answer,
+            )),
+            State::Streaming(link) => {
+                // Only when all that came was sent: what waits for the wire is not idle, nor a frame that waits for room.
+                let idle = self.store.open().is_some() && !self.store.has_unsent() && !self.full;
+                [
+                    self.ack_due(link.due),
+                    idle.then(|| (self.last_frame + IDLE, Due::Frame)),
+                    (!link.last).then(|| (link.opened + ROTATION, Due::Rotation)),
+                ]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(at, _)| *at)
+            }
+            State::Draining(link) => self.ack_due(link.due),
+            State::Closing { since, .. } => {
+                Some((*since + definition.completion_timeout, Due::End))
+            }
+            _ => None,
+        }
+    }
+
+    fn ack_due(&self, since: Option<Mono>) -> Option<(Mono, Due)> {
+        let since = since.filter(|_| self.definition.fragment_acks)?;
+        Some((since + self.definition.connection_staleness, Due::Ack))
+    }
+
+    pub(super) fn expire_link(&mut self, now: Mono) {
+        let Some((_, due)) = self.link_due().filter(|(at, _)| *at <= now) else {
+            return;
+        };
+        let definition = &self.definition;
+        match due {
+            Due::Answer => {
+                let limit = definition.connection_timeout + definition.completion_timeout;
+                let failure = lost(format!("no answer within {} s", limit.as_secs()));
+                self.act(now, Action::Resolve, &failure, None);
+            }
+            Due::Ack => {
+                let silence = definition.connection_staleness.as_secs();
+                let failure = lost(format!("no ack for {silence} s"));
+                self.act(now, Action::Resolve, &failure, None);
+            }
+            Due::Frame => {
+                self.end_fragment();
+                self.last();
+            }
+            Due::Rotation => self.last(),
+            // With acks everything is settled; the end of the response would have told nothing new.
+            Due::End if definition.fragment_acks => self.leave_link(),
+            Due::End => {
+                let silence = definition.completion_timeout.as_secs();
+                let failure = lost(format!("the response did not end within {silence} s"));
+                self.act(now, Action::Resolve, &failure, None);
+            }
+        }
+    }
+
+    fn last(&mut self) {
+        if let Some(link) = self.state.link_mut() {
+            link.last = true;
+        }
+    }
+}

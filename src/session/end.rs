@@ -1,0 +1,178 @@
+//! The end of a stream: asked for and reached, run out of time, or forced by what cannot work.
+//!
+//! Belongs here: what is waited for, what counts as missing, the last events. Does not belong here: how a connection is
+//! drained (`link`).
+
+use super::{Event, Failure, Fatal, Output, Session, StreamError, policy::Cause, state::State};
+use crate::{
+    fragment::{DropReason, FragmentId},
+    time::Mono,
+};
+
+/// The end that was asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Ending {
+    pub(super) deadline: Mono,
+    /// Fragments before this one are to be settled.
+    pub(super) until: FragmentId,
+    /// Stop for good; otherwise the stream may go on with a key frame.
+    pub(super) stop: bool,
+}
+
+impl Session {
+    /// Ends the stream: everything that was put is sent and PERSISTED, or counted as dropped at `deadline`. With `stop`
+    /// it is over then, and no frame is taken any more; without, a key frame goes on, and is not waited for. The outcome is
+    /// [`Self::ended`].
+    pub fn end(&mut self, now: Mono, deadline: Mono, stop: bool) {
+        if matches!(self.state, State::Stopped) {
+            return;
+        }
+        self.cutter.end_fragment();
+        self.store.complete();
+        self.ended = None;
+        let deadline = self
+            .ending
+            .map_or(deadline, |ending| ending.deadline.min(deadline));
+        self.ending = Some(Ending {
+            deadline,
+            until: self.store.next_id(),
+            stop: stop || self.ending.is_some_and(|ending| ending.stop),
+        });
+        self.settle(now);
+    }
+
+    /// The end that was asked for, unless it is for good, is not wanted any more: frames may follow.
+    pub fn resume(&mut self) {
+        if self.ending.is_some_and(|ending| !ending.stop) {
+            self.ending = None;
+        }
+    }
+
+    /// Nobody drives this session any more: the end, with everything that is still kept counted as dropped.
+    pub fn abandon(&mut self, now: Mono) {
+        if self.is_stopped() {
+            return;
+        }
+        let missing = self.store.frames();
+        let message =
+            format!("the thread of the producer failed; {missing} frames were not PERSISTED");
+        self.stop(
+            now,
+            Err(StreamError {
+                fatal: Fatal::Internal,
+                message,
+                status: None,
+                request_id: None,
+                error_id: None,
+                missing,
+            }),
+        );
+    }
+
+    /// How the last [`Self::end`] came out; `None` while it is under way. An error stays.
+    pub fn ended(&self) -> Option<&Result<(), StreamError>> {
+        self.ended.as_ref()
+    }
+
+    /// The end that was asked for, when nothing is missing to it.
+    pub(super) fn settle(&mut self, now: Mono) {
+        if let Some(ending) = self.ending
+            && self.store.settled(ending.until)
+            && (self.state.link().is_none() || !self.store.is_empty())
+        {
+            self.end_well(now, ending);
+        }
+    }
+
+    fn end_well(&mut self, now: Mono, ending: Ending) {
+        if ending.stop {
+            return self.stop(now, Ok(()));
+        }
+        self.tell_losses();
+        self.ending = None;
+        self.ended = Some(Ok(()));
+    }
+
+    pub(super) fn run_out_of_time(&mut self, now: Mono, ending: Ending) {
+        if self.store.settled(ending.until) {
+            return self.end_well(now, ending);
+        }
+        let missing = self.store.frames();
+        let fragments = self.store.pending().count();
+        let message = format!(
+            "{missing} frames in {fragments} fragments were not PERSISTED in time (stop-stream-timeout is {} s), in state {}",
+            self.definition.stop_timeout.as_secs(),
+            self.state.name()
+        );
+        let error = StreamError {
+            fatal: Fatal::Unfinished,
+            message,
+            status: None,
+            request_id: None,
+            error_id: None,
+            missing,
+        };
+        self.stop(now, Err(error));
+    }
+
+    pub(super) fn give_up(
+        &mut self,
+        now: Mono,
+        fatal: Fatal,
+        failure: &Failure,
+        error_id: Option<u32>,
+    ) {
+        let (status, request_id) = match &failure.cause {
+            Cause::Answer {
+                status, request_id, ..
+            } => (Some(*status), request_id.clone()),
+            _ => (None, None),
+        };
+        let message = match fatal {
+            Fatal::NotFound => format!(
+                "stream {} does not exist and allow-create-stream is false: create it, or allow it to be created. {failure}",
+                self.definition.name
+            ),
+            Fatal::NotAuthorized => {
+                format!("not authorized: check the credentials, their region and policy. {failure}")
+            }
+            _ => failure.to_string(),
+        };
+        self.stop(
+            now,
+            Err(StreamError {
+                fatal,
+                message,
+                status,
+                request_id,
+                error_id,
+                missing: self.store.frames(),
+            }),
+        );
+    }
+
+    /// The end, once. What is still kept is dropped and counted.
+    fn stop(&mut self, now: Mono, outcome: Result<(), StreamError>) {
+        if self.state.call().is_some() {
+            self.outputs.push_back(Output::Abort);
+        }
+        self.cutter.end_fragment();
+        let left: Vec<_> = self
+            .store
+            .pending()
+            .map(|fragment| fragment.timecode)
+            .collect();
+        for timecode in left {
+            self.evict(now, timecode, DropReason::Unfinished);
+        }
+        self.tell_losses();
+        self.enter(State::Stopped);
+        if let Err(error) = &outcome {
+            self.tell(Event::Failed(error.clone()));
+        }
+        self.ending = None;
+        self.ended = Some(outcome);
+        let stats = self.stats();
+        self.tell(Event::Closed(stats));
+    }
+}
