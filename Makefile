@@ -18,6 +18,9 @@ demo: ## streams 20 s of live video to a local service, and shows it
 	$(CARGO) build --release --locked $(FEATURES) --lib --bin kvs-local --example demo
 	@$${CARGO_TARGET_DIR:-target}/release/examples/demo
 
+# Without nextest all tests of whole pipelines share a process: one after the other, since log lines and threads belong to the
+# process, and with a limit of 20 minutes, since nothing else ends one that hangs.
+LIMIT := $(if $(shell command -v timeout),--config 'target."cfg(all())".runner = "timeout --foreground --kill-after=10 1200"')
 test: ## runs all tests
 	@scripts/setup test
 	@scripts/media
@@ -29,7 +32,9 @@ test: ## runs all tests
 	  $(CARGO) nextest run --locked --no-default-features --lib; \
 	else \
 	  set -ex; \
-	  $(GST_ENV) $(CARGO) test --locked $(FEATURES); \
+	  $(GST_ENV) $(CARGO) test --locked $(FEATURES) $(LIMIT) --lib --bins --examples; \
+	  $(GST_ENV) $(CARGO) test --locked $(FEATURES) $(LIMIT) --test it -- --test-threads=1; \
+	  $(GST_ENV) $(CARGO) test --locked $(FEATURES) --doc; \
 	  $(CARGO) test --locked --no-default-features --lib; \
 	fi
 

@@ -21,7 +21,8 @@ fn help_names_every_option() {
     let options: BTreeSet<_> = ended
         .stdout
         .lines()
-        .filter_map(|line| line.trim_start().split("--").nth(1))
+        .filter(|line| line.trim_start().starts_with('-'))
+        .filter_map(|line| line.split("--").nth(1))
         .filter_map(|option| option.split_whitespace().next())
         .collect();
     let expected = [
@@ -29,6 +30,7 @@ fn help_names_every_option() {
         "activation-delay-ms",
         "clock-offset-ms",
         "dir",
+        "fault",
         "help",
         "idle-ms",
         "listen",

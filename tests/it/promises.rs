@@ -320,7 +320,12 @@ fn arrive(fed: &Fed, clip: &Clip, arrival: Arrival) {
         }
         Arrival::Segment(at, rate) => {
             let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
-            segment.set_start(time(at));
+            if rate > 0.0 {
+                segment.set_start(time(at));
+            } else {
+                // Backwards from there; without an end BaseSink itself complains.
+                segment.set_stop(time(at));
+            }
             segment.set_base(time(at / 2));
             segment.set_rate(rate);
             fed.event(gst::event::Segment::new(&segment));

@@ -8,6 +8,7 @@ use aws_sdk_kinesisvideo::{
 };
 use gst::prelude::*;
 use gstkvssink::local::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Local, StreamStatus};
+use test_case::test_case;
 
 use super::support::{
     PATIENCE, Pipeline, accounts,
@@ -135,6 +136,40 @@ fn a_live_stream_outlives_its_connections() {
     let begun = acks(&heard, "BUFFERING").len();
     assert!(begun > fragments.len(), "some began twice: {begun}");
     assert!(stats.get::<u64>("fragments-resent").unwrap() > 0, "{stats}");
+}
+
+/// One bad fragment does not end the stream: the service refuses the third one whenever it comes. It is sent once more, then
+/// skipped, counted and announced; everything else is stored, and EOS is clean.
+#[test_case(4001)]
+#[test_case(4002)]
+#[test_case(4004)]
+#[test_case(4006)]
+#[test_case(4009)]
+fn one_bad_fragment_does_not_end_the_stream(id: u32) {
+    let local = service();
+    local.inject(format!("poison:{id}:3:always").parse().unwrap());
+    let clip = Clip::test(60, 10);
+    let mut fed = Fed::playing(&format!("stream-name=cam {}", properties(&local)), &clip);
+    fed.put_all(&clip.buffers);
+    fed.finish();
+    let stats = fed.stats();
+    assert_eq!(accounts(&stats), [60, 50, 10, 0], "{stats}");
+    let errors = acks(&fed.heard, "ERROR");
+    let [(timecode, _), ..] = errors[..] else {
+        panic!("it was not refused: {:#?}", fed.heard)
+    };
+    assert_eq!(errors, [(timecode, id); 2], "{:#?}", fed.heard);
+    // What came after it was skipped has lost its key frame.
+    let (rejected, rest) = (
+        fed.heard.dropped("rejected"),
+        fed.heard.dropped("no-key-frame"),
+    );
+    assert!(rejected > 0, "{:#?}", fed.heard);
+    assert_eq!(rejected + rest, 10, "{:#?}", fed.heard);
+    assert!(fed.heard.errors("sink").is_empty(), "{:#?}", fed.heard);
+    let mut expected = clip.hashes();
+    expected.drain(20..30);
+    assert_eq!(hashes(&stored_frames(&local)), expected);
 }
 
 /// A stream that is CREATING for seconds is waited for, without a warning; what was put meanwhile arrives, and no media is
