@@ -64,7 +64,7 @@ pub enum StreamingType {
     /// `put_frame` never waits; what does not fit drops the oldest fragments.
     #[default]
     Realtime,
-    /// As realtime; kept apart because the C++ producer has it and later limits differ.
+    /// As realtime, but media is dropped only for want of room, not for its age.
     NearRealtime,
     /// `put_frame` waits for room; nothing is dropped.
     Offline,
@@ -123,6 +123,13 @@ pub struct StreamDefinition {
     pub completion_timeout: Duration,
     /// Longest silence of acks while some are due, before a reconnect.
     pub connection_staleness: Duration,
+    /// Reconnect after a failure; otherwise it ends the stream with an error.
+    pub restart_on_error: bool,
+    /// After a loss, what was sent longer than this before the newest that was sent is not sent again, but dropped and
+    /// told. Zero: everything that is kept is sent again.
+    pub replay_duration: Duration,
+    /// Media that waits longer than this to be PERSISTED is told as latency pressure.
+    pub max_latency: Duration,
 }
 
 impl StreamDefinition {
@@ -144,6 +151,9 @@ impl StreamDefinition {
             connection_timeout: Duration::from_secs(5),
             completion_timeout: Duration::from_secs(10),
             connection_staleness: Duration::from_secs(60),
+            restart_on_error: true,
+            replay_duration: Duration::ZERO,
+            max_latency: Duration::from_secs(60),
         }
     }
 
@@ -191,6 +201,8 @@ impl StreamDefinition {
             ("buffer-duration", self.buffer_duration),
             ("connection-timeout", self.connection_timeout),
             ("completion-timeout", self.completion_timeout),
+            ("connection-staleness", self.connection_staleness),
+            ("max-latency", self.max_latency),
         ];
         match positive.iter().find(|(_, value)| value.is_zero()) {
             Some((name, _)) => Err(Invalid::new(*name, "must be more than 0")),

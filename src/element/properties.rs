@@ -80,6 +80,18 @@ pub struct KvsSink {
     #[property(name = "stop-stream-timeout", nick = "Stop stream timeout",
         blurb = "Longest wait for the last acks at EOS and at the end, in seconds",
         get, set, type = u32, member = stop_stream_timeout_s, default = 120, mutable_ready)]
+    #[property(name = "restart-on-error", nick = "Restart on error",
+        blurb = "Reconnect after a failure; false: it is an error",
+        get, set, type = bool, member = restart_on_error, default = true, mutable_ready)]
+    #[property(name = "replay-duration", nick = "Replay duration",
+        blurb = "After a loss, what was sent longer than this before is dropped instead of sent again, in seconds; 0: everything is sent again (not offline)",
+        get, set, type = u32, member = replay_duration_s, default = 0, mutable_ready)]
+    #[property(name = "connection-staleness", nick = "Connection staleness",
+        blurb = "Longest silence of acks before a reconnect, in seconds",
+        get, set, type = u32, member = connection_staleness_s, minimum = 1, default = 60, mutable_ready)]
+    #[property(name = "max-latency", nick = "Maximal latency",
+        blurb = "Media that waits longer than this to be persisted is told on the bus, in seconds",
+        get, set, type = u32, member = max_latency_s, minimum = 1, default = 60, mutable_ready)]
     #[property(name = "connection-timeout", nick = "Connection timeout",
         blurb = "Longest time to connect to the service, in seconds",
         get, set, type = u32, member = connection_timeout_s, minimum = 1, default = 5, mutable_ready)]

@@ -13,7 +13,7 @@ use crate::{
     fragment::DropReason,
     producer::StreamCallbacks,
     session::{Ack, AckKind, Failure, Fatal, Stats, StreamError},
-    time::Timestamp,
+    time::{Timecode, Timestamp},
 };
 
 /// Tells the application of one element.
@@ -90,6 +90,10 @@ impl StreamCallbacks for Report {
                 gst::ResourceError::Write,
                 ["Connection to Kinesis Video Streams lost, trying again: {cause}"]
             );
+            let structure = gst::Structure::builder("kvs-connection-lost")
+                .field("cause", cause.to_string())
+                .build();
+            post(element, structure);
         });
     }
 
@@ -100,6 +104,66 @@ impl StreamCallbacks for Report {
                 obj = element,
                 "connection restored after {outage:.1?}, sending {resending} fragments again"
             );
+            let structure = gst::Structure::builder("kvs-connection-restored")
+                .field("outage", millis(outage))
+                .field("resending", resending)
+                .build();
+            post(element, structure);
+        });
+    }
+
+    fn connection_stale(&self, silence: Duration) {
+        self.to(|element| {
+            gst::warning!(CAT, obj = element, "no ack for {silence:?}");
+            let structure = gst::Structure::builder("kvs-connection-stale")
+                .field("silence", millis(silence))
+                .build();
+            post(element, structure);
+        });
+    }
+
+    fn fragment_skipped(&self, timecode: Timecode, error_id: u32, frames: u64) {
+        self.to(|element| {
+            gst::warning!(
+                CAT,
+                obj = element,
+                "fragment at {timecode} skipped: error {error_id}, {frames} frames"
+            );
+            let structure = gst::Structure::builder("kvs-fragment-skipped")
+                .field("timecode", timecode.as_millis())
+                .field("error-id", error_id)
+                .field("frames", frames)
+                .build();
+            post(element, structure);
+        });
+    }
+
+    fn storage_pressure(&self, bytes: u64, storage: u64) {
+        self.to(|element| {
+            gst::warning!(
+                CAT,
+                obj = element,
+                "{bytes} of {storage} bytes of storage-size are in use"
+            );
+            let structure = gst::Structure::builder("kvs-storage-pressure")
+                .field("bytes", bytes)
+                .field("storage-size", storage)
+                .build();
+            post(element, structure);
+        });
+    }
+
+    fn latency_pressure(&self, latency: Duration) {
+        self.to(|element| {
+            gst::warning!(
+                CAT,
+                obj = element,
+                "media waits for {latency:.1?} to be persisted"
+            );
+            let structure = gst::Structure::builder("kvs-latency-pressure")
+                .field("latency", millis(latency))
+                .build();
+            post(element, structure);
         });
     }
 
@@ -178,7 +242,7 @@ fn fail(element: &KvsSink, error: &StreamError) {
         Fatal::Internal => {
             gst::element_error!(element, gst::LibraryError::Failed, ("{text}"), details: details);
         }
-        Fatal::Refused | Fatal::Unfinished => {
+        Fatal::Refused | Fatal::Lost | Fatal::Unfinished => {
             gst::element_error!(element, gst::ResourceError::Write, ("{text}"), details: details);
         }
     }
@@ -209,6 +273,10 @@ pub(super) fn post_closed(element: &KvsSink, stats: &Stats) {
     post(element, structure);
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn post(element: &KvsSink, structure: gst::Structure) {
     // It fails only without a bus: nobody wants to know.
     let _ = element.post_message(
@@ -220,9 +288,7 @@ fn post(element: &KvsSink, structure: gst::Structure) {
 
 /// The value of the property `stats`.
 pub(super) fn structure(stats: &Stats) -> gst::Structure {
-    let latency = stats.persisted_latency.map_or(0, |latency| {
-        u64::try_from(latency.as_millis()).unwrap_or(u64::MAX)
-    });
+    let latency = stats.persisted_latency.map_or(0, millis);
     let dropped =
         DropReason::ALL
             .iter()

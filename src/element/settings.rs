@@ -38,6 +38,10 @@ pub(super) struct Settings {
     pub(super) storage_size_mib: u32,
     pub(super) buffer_duration_s: u32,
     pub(super) stop_stream_timeout_s: u32,
+    pub(super) restart_on_error: bool,
+    pub(super) replay_duration_s: u32,
+    pub(super) connection_staleness_s: u32,
+    pub(super) max_latency_s: u32,
     pub(super) connection_timeout_s: u32,
     pub(super) completion_timeout_s: u32,
     pub(super) codec_id: Option<String>,
@@ -65,6 +69,10 @@ impl Default for Settings {
             storage_size_mib: 128,
             buffer_duration_s: 120,
             stop_stream_timeout_s: 120,
+            restart_on_error: true,
+            replay_duration_s: 0,
+            connection_staleness_s: 60,
+            max_latency_s: 60,
             connection_timeout_s: 5,
             completion_timeout_s: 10,
             codec_id: None,
@@ -114,6 +122,10 @@ impl Settings {
             stop_timeout: seconds(self.stop_stream_timeout_s),
             connection_timeout: seconds(self.connection_timeout_s),
             completion_timeout: seconds(self.completion_timeout_s),
+            restart_on_error: self.restart_on_error,
+            replay_duration: seconds(self.replay_duration_s),
+            connection_staleness: seconds(self.connection_staleness_s),
+            max_latency: seconds(self.max_latency_s),
             ..StreamDefinition::new(name)
         };
         definition.check()?;

@@ -52,6 +52,8 @@ pub enum DropReason {
     Storage,
     /// It was older than `buffer-duration` before it could be sent.
     Age,
+    /// It was sent longer than `replay_duration` before a connection was lost.
+    Replay,
     /// The service refused its fragment.
     Rejected,
     /// The stream ended before it was PERSISTED.
@@ -60,7 +62,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, for tables.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoKeyFrame,
         Self::NoTimestamp,
         Self::Timecode,
@@ -69,6 +71,7 @@ impl DropReason {
         Self::NoTrack,
         Self::Storage,
         Self::Age,
+        Self::Replay,
         Self::Rejected,
         Self::Unfinished,
     ];
@@ -84,6 +87,7 @@ impl DropReason {
             Self::NoTrack => "no-track",
             Self::Storage => "storage",
             Self::Age => "age",
+            Self::Replay => "replay",
             Self::Rejected => "rejected",
             Self::Unfinished => "unfinished",
         }

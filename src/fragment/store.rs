@@ -60,6 +60,11 @@ impl Store {
         self.queue.iter().filter(|fragment| !fragment.persisted)
     }
 
+    /// The presentation time of the newest frame that is kept.
+    pub(crate) fn newest(&self) -> Option<Timestamp> {
+        self.queue.back().map(|fragment| fragment.last)
+    }
+
     /// Everything that was put in is settled.
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()

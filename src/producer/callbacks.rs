@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     fragment::DropReason,
     session::{Ack, Event, Failure, Stats, StreamError},
-    time::Timestamp,
+    time::{Timecode, Timestamp},
 };
 
 /// Called on the producer's thread, in order, without a lock held. Do not block in them: the upload waits meanwhile.
@@ -23,6 +23,14 @@ pub trait StreamCallbacks: Send + Sync + 'static {
     fn connection_lost(&self, cause: &Failure) {}
     /// Media flows again after `outage`; `resending` fragments are sent again.
     fn connection_restored(&self, outage: Duration, resending: u64) {}
+    /// No ack came for `silence` although some were due: the connection is given up.
+    fn connection_stale(&self, silence: Duration) {}
+    /// The service refused a fragment twice with this error id: it is not sent again.
+    fn fragment_skipped(&self, timecode: Timecode, error_id: u32, frames: u64) {}
+    /// `bytes` of `storage` bytes are in use. Once, until it is half of it again.
+    fn storage_pressure(&self, bytes: u64, storage: u64) {}
+    /// Media waits this long to be PERSISTED. Once, until it is half of `max_latency` again.
+    fn latency_pressure(&self, latency: Duration) {}
     /// Frames between these presentation times were dropped.
     fn frames_dropped(&self, reason: DropReason, frames: u64, from: Timestamp, to: Timestamp) {}
     /// Frames cannot be used until a key frame comes.
@@ -54,6 +62,16 @@ pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
             from,
             to,
         } => callbacks.frames_dropped(*reason, *frames, *from, *to),
+        Event::ConnectionStale { silence } => callbacks.connection_stale(*silence),
+        Event::FragmentSkipped {
+            timecode,
+            error_id,
+            frames,
+        } => {
+            callbacks.fragment_skipped(*timecode, *error_id, *frames);
+        }
+        Event::StoragePressure { bytes, storage } => callbacks.storage_pressure(*bytes, *storage),
+        Event::LatencyPressure { latency } => callbacks.latency_pressure(*latency),
         Event::KeyFrameNeeded => callbacks.key_frame_needed(),
         Event::Failed(error) => callbacks.error(error),
         Event::Closed(stats) => callbacks.closed(stats),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Session, link::lost, policy::Action, state::State};
+use super::{Event, Session, link::lost, policy::Action, state::State};
 use crate::time::Mono;
 
 /// A source that gives no frame for this long is paused, gated, or waits for motion. The service closes after some 30 s
@@ -88,8 +88,9 @@ impl Session {
                 self.act(now, Action::Resolve, &failure, None);
             }
             Due::Ack => {
-                let silence = definition.connection_staleness.as_secs();
-                let failure = lost(format!("no ack for {silence} s"));
+                let silence = definition.connection_staleness;
+                let failure = lost(format!("no ack for {} s", silence.as_secs()));
+                self.tell(Event::ConnectionStale { silence });
                 self.act(now, Action::Resolve, &failure, None);
             }
             Due::Frame => {

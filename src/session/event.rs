@@ -5,7 +5,10 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use super::{Ack, Failure, Fatal};
-use crate::{fragment::DropReason, time::Timestamp};
+use crate::{
+    fragment::DropReason,
+    time::{Timecode, Timestamp},
+};
 
 /// Something that an application may want to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,32 @@ pub enum Event {
         outage: Duration,
         /// Fragments that will be sent again.
         resending: u64,
+    },
+    /// No ack came although some were due: the connection is given up.
+    ConnectionStale {
+        /// For how long.
+        silence: Duration,
+    },
+    /// A fragment was refused twice, and is not sent again. Its frames are told as dropped, too.
+    FragmentSkipped {
+        /// Which.
+        timecode: Timecode,
+        /// The ERROR ack (kvs-facts §5).
+        error_id: u32,
+        /// Frames in it.
+        frames: u64,
+    },
+    /// The media that is kept comes near `storage`. Once, until it is half of it again.
+    StoragePressure {
+        /// Bytes that are kept.
+        bytes: u64,
+        /// The bound.
+        storage: u64,
+    },
+    /// Media waits longer than `max_latency`. Once, until it is half of it again.
+    LatencyPressure {
+        /// From the oldest frame that is not PERSISTED to the newest.
+        latency: Duration,
     },
     /// Frames were dropped; gathered over [`super::LOSS_WINDOW`].
     FramesDropped {

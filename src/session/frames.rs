@@ -75,6 +75,7 @@ impl Session {
             match self.definition.streaming_type {
                 StreamingType::Offline if !self.fits_offline(&block, timecode.is_some()) => {
                     self.full = true;
+                    self.feel_pressure();
                     return Err(Refused::Full(frame));
                 }
                 StreamingType::Offline => {
@@ -82,7 +83,9 @@ impl Session {
                     self.keep(now, &frame, block, timecode);
                 }
                 StreamingType::Realtime | StreamingType::NearRealtime => {
-                    self.evict_aged(now, frame.pts);
+                    if self.definition.streaming_type == StreamingType::Realtime {
+                        self.evict_aged(now, frame.pts);
+                    }
                     if self.make_room(now, &block, timecode.is_some()) {
                         self.keep(now, &frame, block, timecode);
                     } else {
@@ -94,6 +97,7 @@ impl Session {
         self.stats.frames_in += 1;
         self.stats.bytes_in += frame.payload.len() as u64;
         self.cutter.put(&frame, &placed);
+        self.feel_pressure();
         if self.cutter.wants_key_frame(frame.pts) {
             self.tell(Event::KeyFrameNeeded);
         }
@@ -189,8 +193,8 @@ impl Session {
         }
     }
 
-    /// Takes a fragment out, counted and told.
-    pub(super) fn evict(&mut self, now: Mono, timecode: Timecode, reason: DropReason) {
+    /// Takes a fragment out, counted and told: how many frames it had.
+    pub(super) fn evict(&mut self, now: Mono, timecode: Timecode, reason: DropReason) -> u64 {
         let was_open = self
             .store
             .open()
@@ -200,7 +204,9 @@ impl Session {
                 self.cutter.end_fragment();
             }
             self.lose(now, reason, eviction.frames, eviction.first, eviction.last);
+            return eviction.frames;
         }
+        0
     }
 
     fn lose(&mut self, now: Mono, reason: DropReason, frames: u64, from: Timestamp, to: Timestamp) {

@@ -231,7 +231,12 @@ impl Session {
             if let Some(timecode) = timecode
                 && self.store.refused(timecode).is_some_and(|times| times > 1)
             {
-                self.evict(now, timecode, DropReason::Rejected);
+                let frames = self.evict(now, timecode, DropReason::Rejected);
+                self.tell(Event::FragmentSkipped {
+                    timecode,
+                    error_id: id,
+                    frames,
+                });
             }
         }
         self.act(now, action, &failure, ack.error_id);

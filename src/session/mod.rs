@@ -24,6 +24,7 @@ mod event;
 mod frames;
 mod link;
 mod policy;
+mod pressure;
 #[cfg(test)]
 mod sim;
 mod state;
@@ -44,6 +45,7 @@ pub use policy::{Call, Cause, Failure, Fatal};
 use backoff::Backoff;
 use end::Ending;
 use policy::Action;
+use pressure::Pressure;
 use state::{State, Step};
 
 use crate::{
@@ -140,6 +142,7 @@ pub struct Session {
     losses_due: Option<Mono>,
     /// When the last frame came.
     last_frame: Mono,
+    pressure: Pressure,
     /// Since when the way to the service is lost.
     outage: Option<Mono>,
     ending: Option<Ending>,
@@ -167,6 +170,7 @@ impl Session {
             losses: BTreeMap::new(),
             losses_due: None,
             last_frame: Mono::ZERO,
+            pressure: Pressure::default(),
             outage: None,
             ending: None,
             ended: None,
@@ -322,7 +326,11 @@ impl Session {
     }
 
     fn back_off(&mut self, now: Mono, failure: &Failure, then: Step, slowly: bool) {
+        if !self.definition.restart_on_error {
+            return self.give_up(now, Fatal::Lost, failure, None);
+        }
         self.drop_link();
+        self.forget_old(now);
         if self.outage.is_none() {
             self.outage = Some(now);
             self.tell(Event::ConnectionLost(failure.clone()));

@@ -125,6 +125,8 @@ pub enum Fatal {
     NotFound,
     /// The service refuses the media or the request.
     Refused,
+    /// The connection was lost, and `restart_on_error` is off.
+    Lost,
     /// Not everything was PERSISTED when the time was up.
     Unfinished,
     /// A fault of this library, or a callback that panicked.

@@ -1,0 +1,104 @@
+//! Pressure: what is kept comes near its bounds. Told once an episode, before anything is dropped.
+//!
+//! Belongs here: thresholds, episodes, and what a reconnect does not send again. Does not belong here: room for a frame
+//! (`frames`).
+
+use std::time::Duration;
+
+use super::{Event, Session};
+use crate::{
+    definition::StreamingType,
+    fragment::DropReason,
+    time::{Mono, Timestamp},
+};
+
+/// Which episodes are under way.
+#[derive(Default)]
+pub(super) struct Pressure {
+    storage: bool,
+    latency: bool,
+}
+
+/// An episode begins at the bound and ends at half of it, so that one is not told for each frame.
+fn begins(episode: &mut bool, value: u128, bound: u128) -> bool {
+    let before = *episode;
+    *episode = value >= bound || (before && value * 2 > bound);
+    *episode && !before
+}
+
+impl Session {
+    /// After a frame was kept, or fragments were settled.
+    pub(super) fn feel_pressure(&mut self) {
+        let (bytes, storage) = (self.store.bytes(), self.definition.storage);
+        // Nine tenths: what is told when it is full is told too late.
+        if begins(
+            &mut self.pressure.storage,
+            u128::from(bytes) * 10,
+            u128::from(storage) * 9,
+        ) {
+            self.tell(Event::StoragePressure { bytes, storage });
+        }
+        let latency = self.latency();
+        let bound = self.definition.max_latency;
+        if begins(
+            &mut self.pressure.latency,
+            latency.as_nanos(),
+            bound.as_nanos(),
+        ) {
+            self.tell(Event::LatencyPressure { latency });
+        }
+    }
+
+    /// From the oldest frame that is not PERSISTED to the newest.
+    fn latency(&self) -> Duration {
+        let mut pending = self.store.pending();
+        let Some(oldest) = pending.next() else {
+            return Duration::ZERO;
+        };
+        let newest = self.store.newest().unwrap_or(oldest.last);
+        newest.saturating_since(oldest.first)
+    }
+
+    /// After a loss: drops what was sent longer than `replay_duration` before the newest that was sent.
+    pub(super) fn forget_old(&mut self, now: Mono) {
+        let bound = self.definition.replay_duration;
+        if bound.is_zero() || self.definition.streaming_type == StreamingType::Offline {
+            return;
+        }
+        let sent = |session: &Self| -> Vec<(crate::time::Timecode, Timestamp)> {
+            let sent = session
+                .store
+                .pending()
+                .filter(|fragment| fragment.sent > 0 && fragment.complete);
+            sent.map(|fragment| (fragment.timecode, fragment.last))
+                .collect()
+        };
+        let sent = sent(self);
+        let Some((_, newest)) = sent.last().copied() else {
+            return;
+        };
+        for (timecode, last) in sent {
+            if newest.saturating_since(last) > bound {
+                self.evict(now, timecode, DropReason::Replay);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_episode_is_told_once_and_ends_at_half() {
+        let mut episode = false;
+        let told = [50, 99, 100, 120, 99, 51, 100, 50, 99, 100]
+            .map(|value| begins(&mut episode, value, 100));
+        assert_eq!(
+            told,
+            [
+                false, false, true, false, false, false, false, false, false, true
+            ]
+        );
+    }
+}
