@@ -15,13 +15,13 @@ pub(crate) struct Case {
 }
 
 /// When it is injected. It strikes at its place, which most faults have in themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum When {
     /// Before the first frame.
     Start,
     /// When about half of the frames have come, and at least one fragment is stored.
     Middle,
-    /// As [`Self::Middle`], and with it the connection is closed: what is about calls needs one.
+    /// As [`Self::Middle`], and with it the connection ends (`end-after:1`): what is about calls needs a new one.
     MiddleWithCut,
 }
 
@@ -123,13 +123,59 @@ pub(crate) const CASES: &[Case] = &[
     case("never-ack", 1).stale(),
     case("delay-acks:800", 0),
     case("error-ack:5000:2", 1),
-    case("poison:4006:2:always", 2).ends(
-        End::OneRejected,
-        "refused twice, then skipped; the rest arrives",
-    ),
+    case("poison:4006:2:always", 2).ends(End::OneRejected, POISON),
     case("garbage-acks:5", 1),
     case("lose-acks", 1),
     case("idle-ack", 0),
     case("duplicate-acks", 0),
     case("ack-split:7", 0),
+    // Calls that are refused, before the first session and later.
+    case("http:*:503:3", 1),
+    case("http:DescribeStream:403", 0).note("a policy need not allow it"),
+    case("http:CreateStream:500:2", 1),
+    case("http:GetDataEndpoint:429:2", 1),
+    case("http:PutMedia:400", 0).ends(End::Error, REFUSED),
+    case("http:PutMedia:401", 0).ends(End::Error, DENIED),
+    case("http:PutMedia:403", 0).ends(End::Error, DENIED),
+    case("http:PutMedia:404", 1),
+    case("http:PutMedia:408:2", 1),
+    case("http:PutMedia:429:2", 1),
+    case("http:PutMedia:500:2", 1),
+    case("http:PutMedia:503:2", 1),
+    case("http:PutMedia:400", 1)
+        .when(When::MiddleWithCut)
+        .ends(End::Error, REFUSED),
+    case("http:PutMedia:401:2", 1)
+        .when(When::MiddleWithCut)
+        .note(WORKED),
+    case("http:PutMedia:403/ExpiredTokenException:2", 1)
+        .when(When::MiddleWithCut)
+        .note(WORKED),
+    case("http:PutMedia:404", 1).when(When::MiddleWithCut),
+    case("http:PutMedia:503:2", 1).when(When::MiddleWithCut),
+    // The way to the service.
+    case("refuse:2000", 1).when(When::MiddleWithCut),
+    case("black-hole", 1)
+        .when(When::MiddleWithCut)
+        .note("completion-timeout = 3 s"),
+    case("reset-at-byte:10000:3", 3).note("each session that begins is the end of an outage"),
+    // What the service says of a fragment.
+    case("error-ack:4000:2", 1),
+    case("error-ack:4003:2", 1),
+    case("error-ack:4004:2", 1).note("sent once more, and taken"),
+    case("error-ack:4005:2", 0).ends(End::Error, REFUSED),
+    case("error-ack:4007:2", 1),
+    case("error-ack:4008:2", 1),
+    case("error-ack:4010:2", 0).ends(End::Error, REFUSED),
+    case("error-ack:4500:2", 1),
+    case("error-ack:5001:2", 1),
+    case("poison:4001:2:always", 2).ends(End::OneRejected, POISON),
+    case("poison:4002:2:always", 2).ends(End::OneRejected, POISON),
+    case("poison:4004:2:always", 2).ends(End::OneRejected, POISON),
+    case("poison:4009:2:always", 2).ends(End::OneRejected, POISON),
 ];
+
+const POISON: &str = "refused twice, then skipped; the rest arrives";
+const REFUSED: &str = "it cannot work, however often it is tried";
+const DENIED: &str = "wrong credentials, or no permission";
+const WORKED: &str = "what worked before is worth waiting for";
