@@ -84,6 +84,6 @@ fn attempt(case: &'static Case, kind: Type) -> Result<Line, String> {
     let run = thread.spawn(move || run::run(case, kind)).unwrap();
     run.join().map_err(|panic| {
         let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-        format!("{name}: {said}")
+        format!("{name}: {}", said.lines().next().unwrap_or_default())
     })
 }

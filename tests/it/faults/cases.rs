@@ -19,10 +19,18 @@ pub(crate) struct Case {
 pub(crate) enum When {
     /// Before the first frame.
     Start,
+    /// As [`Self::Start`], and cleared when the outage is announced.
+    StartUntilLost,
     /// When about half of the frames have come, and at least one fragment is stored.
     Middle,
     /// As [`Self::Middle`], and with it the connection ends (`end-after:1`): what is about calls needs a new one.
     MiddleWithCut,
+}
+
+impl When {
+    pub(crate) fn is_start(self) -> bool {
+        matches!(self, Self::Start | Self::StartUntilLost)
+    }
 }
 
 /// What is between the frames and the service.
@@ -104,7 +112,7 @@ pub(crate) const CASES: &[Case] = &[
     case("http:DescribeStream:400/ClientLimitExceededException:2", 1),
     case("connection-limit:3", 1),
     case("slow-open:500", 0),
-    case("refuse:2000", 1),
+    case("refuse:2000", 1).when(When::MiddleWithCut),
     case("away:2s", 1).when(When::Middle),
     case("black-hole", 1).note("completion-timeout = 3 s"),
     case("clock:-600000", 0).ends(
@@ -154,7 +162,7 @@ pub(crate) const CASES: &[Case] = &[
     case("http:PutMedia:404", 1).when(When::MiddleWithCut),
     case("http:PutMedia:503:2", 1).when(When::MiddleWithCut),
     // The way to the service.
-    case("refuse:2000", 1).when(When::MiddleWithCut),
+    case("refuse", 1).when(When::StartUntilLost),
     case("black-hole", 1)
         .when(When::MiddleWithCut)
         .note("completion-timeout = 3 s"),

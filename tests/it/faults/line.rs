@@ -68,6 +68,7 @@ impl Line {
             self.kind.name().to_owned(),
             match when {
                 When::Start => "at the start",
+                When::StartUntilLost => "at the start, until the WARNING",
                 When::Middle => "in the middle",
                 When::MiddleWithCut => "in the middle, with a cut",
             }

@@ -34,6 +34,8 @@ use crate::support::{
 const STREAM: &str = "cam";
 /// For what is stale through the producer; long enough that a busy machine is not.
 const STALENESS: Duration = Duration::from_secs(3);
+/// For the end. What is read slowly takes its time.
+const STOP: Duration = Duration::from_secs(120);
 /// Of the producer's frames; it has nothing to do with now.
 const START_MS: u64 = 1_600_000_000_000;
 
@@ -125,7 +127,7 @@ impl Course {
         if count != middle {
             return;
         }
-        if self.case.when == When::Start {
+        if self.case.when.is_start() {
             // After an ERROR nothing strikes any more.
             if self.case.end == End::Error {
                 return;
@@ -143,6 +145,9 @@ impl Course {
     }
 
     fn lost(&self) {
+        if self.case.when == When::StartUntilLost {
+            self.local.clear_faults();
+        }
         let now = self.local.uptime();
         let mut state = self.state();
         state.outages += 1;
@@ -190,7 +195,7 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
         case,
         state: Mutex::default(),
     });
-    if case.when == When::Start {
+    if case.when.is_start() {
         course.inject();
     }
     let ended = match case.through {
@@ -233,7 +238,8 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
 /// A pipeline that ends in `kvssink`.
 fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
     let pipeline = Pipeline::new(&format!(
-        "{} ! kvssink name=sink stream-name={STREAM} streaming-type={} completion-timeout={} {}",
+        "{} ! kvssink name=sink stream-name={STREAM} streaming-type={} completion-timeout={} {} \
+         stop-stream-timeout={}",
         kind.source(),
         kind.name(),
         if course.case.fault == "black-hole" {
@@ -241,7 +247,8 @@ fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
         } else {
             30
         },
-        properties(&course.local)
+        properties(&course.local),
+        STOP.as_secs()
     ));
     let pad = pipeline.element("sink").static_pad("sink").unwrap();
     pad.add_probe(gst::PadProbeType::BUFFER, {
@@ -327,7 +334,7 @@ fn by_producer(course: &Arc<Course>, kind: Type) -> Ended {
             Type::Offline => StreamingType::Offline,
         },
         connection_staleness: STALENESS,
-        stop_timeout: Duration::from_secs(30),
+        stop_timeout: STOP,
         ..StreamDefinition::new(StreamName::new(STREAM).unwrap())
     };
     let producer = Producer::new("test-producer", service).unwrap();
