@@ -8,7 +8,7 @@ export GST_REGISTRY := $(CURDIR)/target/gst-registry.bin
 GST_ENV := G_DEBUG=fatal-warnings RUST_BACKTRACE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build fmt lint doc deny layers scripts ci
+.PHONY: help demo test build fmt lint doc deny layers scripts faults ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,10 @@ deny: ## licences, banned crates, sources (needs cargo-deny)
 scripts: ## shellcheck, where it is installed
 	@if command -v shellcheck >/dev/null; then set -x; shellcheck scripts/* pipelines/* .ci/run; \
 	else echo "shellcheck is not installed: skipped"; fi
+
+faults: ## runs every fault of kvs-local against whole pipelines, and writes docs/faults.md
+	@scripts/media
+	UPDATE_FAULTS=1 $(GST_ENV) $(CARGO) test --locked $(FEATURES) --test it faults::
 
 ci: ## all that a change has to pass
 	.ci/run

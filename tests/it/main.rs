@@ -4,6 +4,7 @@
 
 mod aws_client;
 mod errors;
+mod faults;
 mod files;
 mod inspect;
 mod lifecycle;

@@ -1,0 +1,189 @@
+//! Which faults there are to come through, and what must come of each.
+
+/// A fault, and how it is met.
+#[derive(Debug)]
+pub(crate) struct Case {
+    /// As the service takes it.
+    pub(crate) fault: &'static str,
+    pub(crate) when: When,
+    pub(crate) through: Through,
+    pub(crate) end: End,
+    /// Outages, each of them announced by one WARNING.
+    pub(crate) outages: usize,
+    /// What there is to say about it.
+    pub(crate) note: &'static str,
+}
+
+/// When it is injected. It strikes at its place, which most faults have in themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum When {
+    /// Before the first frame.
+    Start,
+    /// As [`Self::Start`], and cleared when the outage is announced.
+    StartUntilLost,
+    /// When about half of the frames have come, and at least one fragment is stored.
+    Middle,
+    /// As [`Self::Middle`], and with it the connection ends (`end-after:1`): what is about calls needs a new one.
+    MiddleWithCut,
+}
+
+impl When {
+    pub(crate) fn is_start(self) -> bool {
+        matches!(self, Self::Start | Self::StartUntilLost)
+    }
+}
+
+/// What is between the frames and the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Through {
+    /// `kvssink`.
+    Element,
+    /// The producer's Rust API, for what is no property of the element yet.
+    Producer,
+}
+
+/// How it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With EOS, and everything is stored.
+    AllThere,
+    /// With EOS, and all but one fragment is stored.
+    OneRejected,
+    /// With an ERROR.
+    Error,
+}
+
+/// How a stream takes its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Type {
+    Realtime,
+    Offline,
+}
+
+impl Type {
+    pub(crate) const BOTH: [Self; 2] = [Self::Realtime, Self::Offline];
+
+    /// The value of `streaming-type`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Realtime => "realtime",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+/// Injected before the start, met by the element, survived without loss.
+const fn case(fault: &'static str, outages: usize) -> Case {
+    Case {
+        fault,
+        when: When::Start,
+        through: Through::Element,
+        end: End::AllThere,
+        outages,
+        note: "",
+    }
+}
+
+impl Case {
+    const fn when(self, when: When) -> Self {
+        Self { when, ..self }
+    }
+
+    /// Met by the producer, with a `connection-staleness` of 3 s.
+    const fn stale(self) -> Self {
+        Self {
+            through: Through::Producer,
+            note: "connection-staleness = 3 s",
+            ..self
+        }
+    }
+
+    const fn ends(self, end: End, note: &'static str) -> Self {
+        Self { end, note, ..self }
+    }
+
+    const fn note(self, note: &'static str) -> Self {
+        Self { note, ..self }
+    }
+}
+
+/// The examples of the service's list of faults first, in its order.
+pub(crate) const CASES: &[Case] = &[
+    case("http:DescribeStream:400/ClientLimitExceededException:2", 1),
+    case("connection-limit:3", 1),
+    case("slow-open:500", 0),
+    case("refuse:2000", 1).when(When::MiddleWithCut),
+    case("away:2s", 1).when(When::Middle),
+    case("black-hole", 1).note("completion-timeout = 3 s"),
+    case("clock:-600000", 0).ends(
+        End::Error,
+        "signatures are refused: the device's clock is wrong",
+    ),
+    case("reset-at-byte:10000", 1),
+    case("close-at-byte:10000", 1),
+    case("close-mid-frame:12", 1),
+    case("close-at-fragment:2", 1),
+    case("reset-at-fragment:2", 1),
+    case("stop-reading-at-byte:10000", 1).stale(),
+    case("read-slowly:50000", 0),
+    case("end-after:1500", 1),
+    case("half-close", 1),
+    case("never-ack", 1).stale(),
+    case("delay-acks:800", 0),
+    case("error-ack:5000:2", 1),
+    case("poison:4006:2:always", 2).ends(End::OneRejected, POISON),
+    case("garbage-acks:5", 1),
+    case("lose-acks", 1),
+    case("idle-ack", 0),
+    case("duplicate-acks", 0),
+    case("ack-split:7", 0),
+    // Calls that are refused, before the first session and later.
+    case("http:*:503:3", 1),
+    case("http:DescribeStream:403", 0).note("a policy need not allow it"),
+    case("http:CreateStream:500:2", 1),
+    case("http:GetDataEndpoint:429:2", 1),
+    case("http:PutMedia:400", 0).ends(End::Error, REFUSED),
+    case("http:PutMedia:401", 0).ends(End::Error, DENIED),
+    case("http:PutMedia:403", 0).ends(End::Error, DENIED),
+    case("http:PutMedia:404", 1),
+    case("http:PutMedia:408:2", 1),
+    case("http:PutMedia:429:2", 1),
+    case("http:PutMedia:500:2", 1),
+    case("http:PutMedia:503:2", 1),
+    case("http:PutMedia:400", 1)
+        .when(When::MiddleWithCut)
+        .ends(End::Error, REFUSED),
+    case("http:PutMedia:401:2", 1)
+        .when(When::MiddleWithCut)
+        .note(WORKED),
+    case("http:PutMedia:403/ExpiredTokenException:2", 1)
+        .when(When::MiddleWithCut)
+        .note(WORKED),
+    case("http:PutMedia:404", 1).when(When::MiddleWithCut),
+    case("http:PutMedia:503:2", 1).when(When::MiddleWithCut),
+    // The way to the service.
+    case("refuse", 1).when(When::StartUntilLost),
+    case("black-hole", 1)
+        .when(When::MiddleWithCut)
+        .note("completion-timeout = 3 s"),
+    case("reset-at-byte:10000:3", 3).note("each session that begins is the end of an outage"),
+    // What the service says of a fragment.
+    case("error-ack:4000:2", 1),
+    case("error-ack:4003:2", 1),
+    case("error-ack:4004:2", 1).note("sent once more, and taken"),
+    case("error-ack:4005:2", 0).ends(End::Error, REFUSED),
+    case("error-ack:4007:2", 1),
+    case("error-ack:4008:2", 1),
+    case("error-ack:4010:2", 0).ends(End::Error, REFUSED),
+    case("error-ack:4500:2", 1),
+    case("error-ack:5001:2", 1),
+    case("poison:4001:2:always", 2).ends(End::OneRejected, POISON),
+    case("poison:4002:2:always", 2).ends(End::OneRejected, POISON),
+    case("poison:4004:2:always", 2).ends(End::OneRejected, POISON),
+    case("poison:4009:2:always", 2).ends(End::OneRejected, POISON),
+];
+
+const POISON: &str = "refused twice, then skipped; the rest arrives";
+const REFUSED: &str = "it cannot work, however often it is tried";
+const DENIED: &str = "wrong credentials, or no permission";
+const WORKED: &str = "what worked before is worth waiting for";
