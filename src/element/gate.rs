@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The change to PLAYING needs only moments once it has the lock. One that lasts longer is waiting for the lock.
-const MOMENTS: Duration = Duration::from_millis(250);
+const MOMENTS: Duration = Duration::from_secs(3);
 
 /// Who wants the lock.
 #[derive(Default)]
