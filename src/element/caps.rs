@@ -124,6 +124,7 @@ mod tests {
             .structure_mut(0)
             .unwrap()
             .remove_fields(["width", "height", "framerate"]);
+        assert!(template().can_intersect(&caps), "the pad takes them");
         let track = track(&caps, &Settings::default()).unwrap();
         assert_eq!(
             track.kind(),

@@ -9,7 +9,7 @@
 //!     producer::Producer,
 //!     time::Timestamp,
 //! };
-//! # fn encoder() -> (bytes::Bytes, Vec<(u64, bool, bytes::Bytes)>) { unimplemented!() }
+//! # fn encoder() -> (bytes::Bytes, Vec<(u64, bool, bytes::Bytes)>) { (bytes::Bytes::new(), Vec::new()) }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let service = Service {
 //!     region: "eu-central-1".into(),
