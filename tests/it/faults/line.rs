@@ -41,6 +41,8 @@ pub(crate) struct Line {
     pub(crate) attempts: u64,
     /// From the loss of the connection to the next PERSISTED; the longest.
     pub(crate) recovery: Option<Duration>,
+    /// When it was tried again, since the loss; only the producer tells.
+    pub(crate) tries: Vec<Duration>,
 }
 
 impl Line {
