@@ -1,4 +1,4 @@
-//! How often a service that is away is tried.
+//! A service that is away: how often it is tried, and what is missing when it was away for too long.
 //!
 //! `FAULTS_LONG=1` has it away for longer.
 
@@ -42,4 +42,27 @@ fn a_service_that_is_away_is_tried_less_and_less_often() {
             assert!(within(60) <= 30, "{times}");
         }
     });
+}
+
+/// An outage that is longer than what is kept: exactly the frames that were announced are missing, whole fragments, one
+/// after the other; what came before and after them is there, from a key frame on.
+#[test]
+fn after_too_long_an_outage_whole_fragments_are_missing() {
+    const FRAMES: usize = 300;
+    const GOP: usize = 25;
+    static CASE: Case = Case::away_too_long("away:5s", FRAMES as u32);
+    crate::support::init();
+    let line = run(&CASE, Type::Realtime);
+    println!("{line}");
+    let missing = line.missing;
+    let first = missing[0];
+    assert!(
+        missing.iter().copied().eq(first..first + missing.len()),
+        "a gap: {missing:?}"
+    );
+    assert_eq!((first % GOP, missing.len() % GOP), (0, 0), "{missing:?}");
+    assert!(
+        first >= GOP && first + missing.len() < FRAMES,
+        "{missing:?}"
+    );
 }

@@ -51,6 +51,8 @@ pub(crate) enum End {
     AllThere,
     /// With EOS, and all but one fragment is stored.
     OneRejected,
+    /// With EOS, and what was older than a `buffer-duration` of 2 s is not stored.
+    TooLong,
     /// With an ERROR.
     Error,
 }
@@ -107,6 +109,15 @@ impl Case {
             frames,
             through: Through::Producer,
             ..case(fault, 1).when(When::Middle)
+        }
+    }
+
+    /// As [`Self::away`], through the element, and for longer than it keeps frames.
+    pub(crate) const fn away_too_long(fault: &'static str, frames: u32) -> Self {
+        Self {
+            through: Through::Element,
+            end: End::TooLong,
+            ..Self::away(fault, frames)
         }
     }
 

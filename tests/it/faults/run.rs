@@ -95,10 +95,11 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
     if ended.eos {
         assert_eq!(frames_in, state.sent.len() as u64);
         assert_eq!(verdict.once + verdict.twice, persisted);
-        assert_eq!(missing as u64, dropped);
+        assert_eq!(missing.len() as u64, dropped);
         let reasons: Vec<_> = ended.dropped.iter().map(|(name, _)| &**name).collect();
         let expected: &[&str] = match case.end {
             End::OneRejected => &["rejected"],
+            End::TooLong => &["age"],
             _ => &[],
         };
         assert_eq!(reasons, expected);
@@ -114,13 +115,14 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
         attempts: ended.attempts,
         recovery: state.recovery,
         tries: state.tries.clone(),
+        missing,
     }
 }
 
 /// A pipeline that ends in `kvssink`.
 fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
     let pipeline = Pipeline::new(&format!(
-        "{} ! kvssink name=sink stream-name={STREAM} streaming-type={} completion-timeout={} {} \
+        "{} ! kvssink name=sink stream-name={STREAM} streaming-type={} completion-timeout={} buffer-duration={} {} \
          stop-stream-timeout={}",
         kind.source(course.case.frames),
         kind.name(),
@@ -128,6 +130,11 @@ fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
             3
         } else {
             30
+        },
+        if course.case.end == End::TooLong {
+            2
+        } else {
+            120
         },
         properties(&course.local),
         STOP.as_secs()
