@@ -72,9 +72,9 @@ scripts: ## shellcheck, where it is installed
 	@if command -v shellcheck >/dev/null; then set -x; shellcheck scripts/* pipelines/* .ci/run; \
 	else echo "shellcheck is not installed: skipped"; fi
 
-faults: ## runs every fault of kvs-local against whole pipelines, and writes docs/faults.md
+faults: ## runs every fault of kvs-local against whole pipelines, also a service that is away for a minute, and writes docs/faults.md
 	@scripts/media
-	UPDATE_FAULTS=1 $(GST_ENV) $(CARGO) test --locked $(FEATURES) --test it faults::
+	UPDATE_FAULTS=1 FAULTS_LONG=1 $(GST_ENV) $(CARGO) test --locked $(FEATURES) --test it faults::
 
 ci: ## all that a change has to pass
 	.ci/run

@@ -10,6 +10,8 @@ pub(crate) struct Case {
     pub(crate) end: End,
     /// Outages, each of them announced by one WARNING.
     pub(crate) outages: usize,
+    /// Frames in realtime, 25 a second.
+    pub(crate) frames: u32,
     /// What there is to say about it.
     pub(crate) note: &'static str,
 }
@@ -49,6 +51,8 @@ pub(crate) enum End {
     AllThere,
     /// With EOS, and all but one fragment is stored.
     OneRejected,
+    /// With EOS, and what was older than a `buffer-duration` of 2 s is not stored.
+    TooLong,
     /// With an ERROR.
     Error,
 }
@@ -80,6 +84,7 @@ const fn case(fault: &'static str, outages: usize) -> Case {
         through: Through::Element,
         end: End::AllThere,
         outages,
+        frames: 125,
         note: "",
     }
 }
@@ -95,6 +100,24 @@ impl Case {
             through: Through::Producer,
             note: "connection-staleness = 3 s",
             ..self
+        }
+    }
+
+    /// A service that is away in the middle of so many frames.
+    pub(crate) const fn away(fault: &'static str, frames: u32) -> Self {
+        Self {
+            frames,
+            through: Through::Producer,
+            ..case(fault, 1).when(When::Middle)
+        }
+    }
+
+    /// As [`Self::away`], through the element, and for longer than it keeps frames.
+    pub(crate) const fn away_too_long(fault: &'static str, frames: u32) -> Self {
+        Self {
+            through: Through::Element,
+            end: End::TooLong,
+            ..Self::away(fault, frames)
         }
     }
 

@@ -41,6 +41,10 @@ pub(crate) struct Line {
     pub(crate) attempts: u64,
     /// From the loss of the connection to the next PERSISTED; the longest.
     pub(crate) recovery: Option<Duration>,
+    /// When it was tried again, since the loss; only the producer tells.
+    pub(crate) tries: Vec<Duration>,
+    /// Frames that the service does not have, counted from 0 as they came.
+    pub(crate) missing: Vec<usize>,
 }
 
 impl Line {
@@ -81,6 +85,7 @@ impl Line {
             match end {
                 End::AllThere => "all there",
                 End::OneRejected => "one rejected",
+                End::TooLong => "too long",
                 End::Error => "ERROR",
             }
             .to_owned(),

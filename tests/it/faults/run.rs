@@ -1,7 +1,7 @@
 //! One case: frames on their way to the service, the fault in between, and what was said about it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -10,28 +10,26 @@ use gst::prelude::*;
 use gstkvssink::{
     definition::{StreamDefinition, StreamName, StreamingType},
     fragment::DropReason,
-    local::{Fault, FaultKind, Local, Options},
+    local::Options,
     media::{Codec, Frame, Track, TrackNumber},
     net::{Credentials, Service},
     producer::{Producer, Stream, StreamCallbacks},
     secret::Secret,
-    session::{Ack, AckKind, Failure},
     time::Timestamp,
 };
 
 use super::{
-    cases::{Case, End, Through, Type, When},
+    cases::{Case, End, Through, Type},
+    course::{Course, STREAM},
     line::Line,
     verdict,
 };
 use crate::support::{
-    PATIENCE, Pipeline, accounts,
+    Pipeline, accounts,
     bus::{self, Heard},
-    feed::hash,
-    media, properties, service_with,
+    media, properties,
 };
 
-const STREAM: &str = "cam";
 /// For what is stale through the producer; long enough that a busy machine is not.
 const STALENESS: Duration = Duration::from_secs(3);
 /// For the end. What is read slowly takes its time.
@@ -41,11 +39,12 @@ const START_MS: u64 = 1_600_000_000_000;
 
 impl Type {
     /// Access units in the time that they take, or as fast as they are taken.
-    fn source(self) -> String {
+    fn source(self, frames: u32) -> String {
         match self {
-            Self::Realtime => "videotestsrc is-live=true num-buffers=125 ! video/x-raw,format=I420,width=160,height=120,framerate=25/1 \
+            Self::Realtime => format!(
+                "videotestsrc is-live=true num-buffers={frames} ! video/x-raw,format=I420,width=160,height=120,framerate=25/1 \
                  ! x264enc threads=1 key-int-max=25 option-string=scenecut=0 speed-preset=ultrafast bframes=2 ! h264parse"
-                .to_owned(),
+            ),
             Self::Offline => {
                 let clip = media::clip("bikes.mp4");
                 format!("filesrc location={} ! qtdemux ! h264parse", clip.display())
@@ -59,120 +58,6 @@ impl Type {
             Self::Realtime => 75,
             Self::Offline => 120,
         }
-    }
-}
-
-/// What happens, as it happens.
-struct Course {
-    local: Local,
-    case: &'static Case,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// The hashes of the frames that came.
-    sent: Vec<String>,
-    /// The numbers of the fragments whose PERSISTED was read.
-    persisted: Vec<String>,
-    /// When the connection was lost, while it is.
-    lost: Option<Duration>,
-    outages: usize,
-    recovery: Option<Duration>,
-    /// What the fault did not do.
-    complaint: Option<String>,
-}
-
-impl Course {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
-    }
-
-    fn inject(&self) {
-        let fault: Fault = self.case.fault.parse().unwrap();
-        let is_port = matches!(
-            fault.kind,
-            FaultKind::Refuse { .. } | FaultKind::Away { .. }
-        );
-        self.local.inject(fault);
-        if is_port && !self.strike() {
-            self.complain("the port is still open");
-        }
-        if self.case.when == When::MiddleWithCut {
-            // At once: it waits for no more bytes, which do not come meanwhile.
-            self.local.inject("end-after:1".parse().unwrap());
-        }
-    }
-
-    /// A panic in a streaming thread would say less.
-    fn complain(&self, of: impl Into<String>) {
-        self.state().complaint = Some(of.into());
-    }
-
-    /// Waits until the faults have struck.
-    fn strike(&self) -> bool {
-        self.local.wait_for(PATIENCE, |local| {
-            local.faults().iter().all(|(_, struck)| *struck > 0)
-        })
-    }
-
-    /// A frame comes. The one in the middle waits until the fault has struck, so that this does not depend on time.
-    fn frame(&self, buffer: &gst::BufferRef, middle: usize) {
-        let hash = hash(buffer);
-        let count = {
-            let mut state = self.state();
-            state.sent.push(hash);
-            state.sent.len()
-        };
-        if count != middle {
-            return;
-        }
-        if self.case.when.is_start() {
-            // After an ERROR nothing strikes any more.
-            if self.case.end == End::Error {
-                return;
-            }
-        } else {
-            let stored = |local: &Local| !local.fragments(STREAM).is_empty();
-            if !self.local.wait_for(PATIENCE, stored) {
-                self.complain("nothing is stored");
-            }
-            self.inject();
-        }
-        if !self.strike() {
-            self.complain(format!("not struck: {:?}", self.local.faults()));
-        }
-    }
-
-    fn lost(&self) {
-        if self.case.when == When::StartUntilLost {
-            self.local.clear_faults();
-        }
-        let now = self.local.uptime();
-        let mut state = self.state();
-        state.outages += 1;
-        state.lost.get_or_insert(now);
-    }
-
-    fn persisted(&self, number: &str) {
-        let now = self.local.uptime();
-        let mut state = self.state();
-        state.persisted.push(number.to_owned());
-        if let Some(since) = state.lost.take() {
-            state.recovery = state.recovery.max(Some(now.saturating_sub(since)));
-        }
-    }
-}
-
-impl StreamCallbacks for Course {
-    fn ack(&self, ack: &Ack) {
-        if ack.kind == AckKind::Persisted {
-            self.persisted(ack.fragment_number.as_deref().unwrap_or_default());
-        }
-    }
-
-    fn connection_lost(&self, _: &Failure) {
-        self.lost();
     }
 }
 
@@ -190,11 +75,7 @@ struct Ended {
 /// # Panics
 /// If it is not what it must be.
 pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
-    let course = Arc::new(Course {
-        local: service_with(|_| ()),
-        case,
-        state: Mutex::default(),
-    });
+    let course = Arc::new(Course::new(case));
     if case.when.is_start() {
         course.inject();
     }
@@ -202,7 +83,7 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
         Through::Element => by_element(&course, kind),
         Through::Producer => by_producer(&course, kind),
     };
-    let state = course.state();
+    let state = course.so_far();
     let local = &course.local;
     assert_eq!(state.complaint, None);
     let verdict = verdict::of(local, STREAM, &state.persisted);
@@ -214,10 +95,11 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
     if ended.eos {
         assert_eq!(frames_in, state.sent.len() as u64);
         assert_eq!(verdict.once + verdict.twice, persisted);
-        assert_eq!(missing as u64, dropped);
+        assert_eq!(missing.len() as u64, dropped);
         let reasons: Vec<_> = ended.dropped.iter().map(|(name, _)| &**name).collect();
         let expected: &[&str] = match case.end {
             End::OneRejected => &["rejected"],
+            End::TooLong => &["age"],
             _ => &[],
         };
         assert_eq!(reasons, expected);
@@ -232,20 +114,27 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
         twice: verdict.twice,
         attempts: ended.attempts,
         recovery: state.recovery,
+        tries: state.tries.clone(),
+        missing,
     }
 }
 
 /// A pipeline that ends in `kvssink`.
 fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
     let pipeline = Pipeline::new(&format!(
-        "{} ! kvssink name=sink stream-name={STREAM} streaming-type={} completion-timeout={} {} \
+        "{} ! kvssink name=sink stream-name={STREAM} streaming-type={} completion-timeout={} buffer-duration={} {} \
          stop-stream-timeout={}",
-        kind.source(),
+        kind.source(course.case.frames),
         kind.name(),
         if course.case.fault == "black-hole" {
             3
         } else {
             30
+        },
+        if course.case.end == End::TooLong {
+            2
+        } else {
+            120
         },
         properties(&course.local),
         STOP.as_secs()
@@ -283,7 +172,7 @@ fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
     );
     assert_eq!(
         heard.warnings("sink").len(),
-        course.state().outages,
+        course.so_far().outages,
         "{heard:#?}"
     );
     let reasons = stats.get::<gst::Structure>("dropped").unwrap();
@@ -344,7 +233,7 @@ fn by_producer(course: &Arc<Course>, kind: Type) -> Ended {
     let stream = Arc::new(stream);
     let pipeline = Pipeline::new(&format!(
         "{} ! video/x-h264,stream-format=avc,alignment=au ! fakesink name=sink sync=false",
-        kind.source()
+        kind.source(course.case.frames)
     ));
     let pad = pipeline.element("sink").static_pad("sink").unwrap();
     pad.add_probe(gst::PadProbeType::DATA_DOWNSTREAM, {

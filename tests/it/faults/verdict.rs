@@ -43,8 +43,8 @@ pub(crate) fn of(local: &Local, stream: &str, told: &[String]) -> Verdict {
     verdict
 }
 
-/// The frames of `sent` that the service does not have. What it has is in order, and nothing else.
-pub(crate) fn missing(local: &Local, stream: &str, sent: &[String]) -> usize {
+/// Which of the frames that were sent the service does not have. What it has is in order, and nothing else.
+pub(crate) fn missing(local: &Local, stream: &str, sent: &[String]) -> Vec<usize> {
     let files = local.session_files(stream);
     let stored = once(files.iter().flat_map(|file| hashes(&stored::frames(file))));
     let has: HashSet<_> = stored.iter().collect();
@@ -57,7 +57,9 @@ pub(crate) fn missing(local: &Local, stream: &str, sent: &[String]) -> usize {
         expected.len(),
         sent.len()
     );
-    sent.len() - expected.len()
+    (0..sent.len())
+        .filter(|index| !has.contains(&sent[*index]))
+        .collect()
 }
 
 /// Each as it first comes.
