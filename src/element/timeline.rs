@@ -32,7 +32,10 @@ impl Timeline {
                 Some(latest) if first <= latest => latest + Duration::from_millis(1),
                 _ => first,
             };
-            let first = first.as_nanos().div_ceil(1_000_000) * 1_000_000;
+            let first = first
+                .as_nanos()
+                .div_ceil(1_000_000)
+                .saturating_mul(1_000_000);
             let rest = i128::from(running_time).rem_euclid(1_000_000);
             i128::from(first) + rest - i128::from(running_time)
         });
@@ -117,5 +120,10 @@ mod tests {
             timeline.timestamp(i64::MIN, Timestamp::ZERO, None),
             Timestamp::ZERO
         );
+        timeline.restart();
+        timeline.timestamp(0, Timestamp::from_nanos(u64::MAX), None);
+        timeline.restart();
+        let last = timeline.timestamp(i64::MAX, Timestamp::ZERO, None);
+        assert!(last.as_nanos() >= u64::MAX - 1_000_000, "{last}");
     }
 }
