@@ -14,7 +14,6 @@ use gst_base::{prelude::*, subclass::prelude::*};
 use super::{
     caps,
     convert::convert,
-    gate::Phase,
     properties::KvsSink,
     report::{self, Report},
     settings::Settings,
@@ -24,7 +23,7 @@ use crate::{
     definition::{Invalid, StreamingType},
     media::{Frame, TrackNumber},
     net::wall_now,
-    producer::{DrainError, Producer, PutError, Stream},
+    producer::{Producer, Stream},
     session::Stats,
 };
 
@@ -111,20 +110,33 @@ impl ElementImpl for KvsSink {
             gst::StateChangeError
         })?;
         match transition {
-            gst::StateChange::PlayingToPaused => self.enter(Phase::Paused),
-            gst::StateChange::PausedToPlaying => self.enter(Phase::Resuming),
+            gst::StateChange::PlayingToPaused => {
+                self.gate.play(false, |on| self.interrupt(on));
+                self.eos.pause();
+            }
+            gst::StateChange::PausedToPlaying => self.resume(),
             _ => {}
         }
         let changed = self.parent_change_state(transition);
-        if transition == gst::StateChange::PausedToPlaying {
-            self.enter(Phase::Playing);
-        }
         if transition == gst::StateChange::PausedToReady
             || (transition == gst::StateChange::ReadyToPaused && changed.is_err())
         {
             self.close();
         }
         changed
+    }
+
+    fn post_message(&self, message: gst::Message) -> bool {
+        if message.type_() != gst::MessageType::Eos {
+            return self.parent_post_message(message);
+        }
+        match self.eos.post(message) {
+            Some(message) => self.parent_post_message(message),
+            None => {
+                gst::debug!(CAT, imp = self, "EOS waits for the last acks");
+                true
+            }
+        }
     }
 }
 
@@ -155,42 +167,32 @@ impl BaseSinkImpl for KvsSink {
     }
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let Some((stream, mut frame)) = self.frame(buffer)? else {
+        let Some((stream, frame)) = self.frame(buffer)? else {
             return Ok(gst::FlowSuccess::Ok);
         };
-        loop {
-            match stream.put_frame(frame) {
-                Ok(()) => return Ok(gst::FlowSuccess::Ok),
-                // PAUSED: wait for PLAYING. Flushing: that says so.
-                Err(PutError::Interrupted(back)) => {
-                    frame = back;
-                    self.let_go()?;
-                }
-                // The error was posted when the stream ended.
-                Err(PutError::Stopped) => return Err(gst::FlowError::Error),
-            }
-        }
+        // It waited for room before, unless PAUSED came meanwhile. An error was posted when the stream ended.
+        stream
+            .take_frame(frame)
+            .map(|()| gst::FlowSuccess::Ok)
+            .map_err(|_| gst::FlowError::Error)
     }
 
     fn event(&self, event: gst::Event) -> bool {
         match event.view() {
-            gst::EventView::Eos(_) if !self.drain() => return false,
+            gst::EventView::Eos(_) => self.begin_drain(),
+            gst::EventView::FlushStart(_) => {
+                self.gate.flush(true, |on| self.interrupt(on));
+                self.cancel_eos();
+            }
             // Another source, or a seek: what follows does not refer to what was.
             gst::EventView::StreamStart(_) => self.begin_anew(false),
-            gst::EventView::FlushStop(flush) => self.begin_anew(flush.resets_time()),
+            gst::EventView::FlushStop(flush) => {
+                self.begin_anew(flush.resets_time());
+                self.gate.flush(false, |on| self.interrupt(on));
+            }
             _ => {}
         }
         self.parent_event(event)
-    }
-
-    fn unlock(&self) -> Result<(), gst::ErrorMessage> {
-        self.gate.unlock(true, |on| self.interrupt(on));
-        Ok(())
-    }
-
-    fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
-        self.gate.unlock(false, |on| self.interrupt(on));
-        Ok(())
     }
 }
 
@@ -218,14 +220,49 @@ impl KvsSink {
             caps_refused: false,
             closed_posted: false,
         });
+        self.gate.play(false, |on| self.interrupt(on));
+        self.gate.flush(false, |on| self.interrupt(on));
         Ok(())
     }
 
-    fn enter(&self, phase: Phase) {
-        if let (Phase::Resuming, Some(running)) = (phase, &mut self.state().running) {
+    /// BaseSink holds its preroll lock around `render`, and changes of state want it. So offline the wait for room is a
+    /// probe, which is called before.
+    pub(super) fn wait_in_front_of_base_sink(&self) {
+        let element = self.downgrade();
+        self.obj().sink_pad().add_probe(
+            gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
+            move |pad, info| {
+                if let Some(element) = element.upgrade() {
+                    element.wait_for_room(info);
+                }
+                if !pad.pad_flags().contains(gst::PadFlags::FLUSHING) {
+                    return gst::PadProbeReturn::Ok;
+                }
+                // BaseSink would say EOS.
+                info.data = None;
+                info.flow_res = Err(gst::FlowError::Flushing);
+                gst::PadProbeReturn::Handled
+            },
+        );
+    }
+
+    fn wait_for_room(&self, info: &gst::PadProbeInfo<'_>) {
+        let (first, bytes) = match &info.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => (Some(&**buffer), buffer.size()),
+            Some(gst::PadProbeData::BufferList(list)) => (list.get(0), list.calculate_size()),
+            _ => return,
+        };
+        if let (Some(first), Some(stream)) = (first, self.stream()) {
+            let key = !first.flags().contains(gst::BufferFlags::DELTA_UNIT);
+            stream.wait_for_room(bytes as u64, key);
+        }
+    }
+
+    fn resume(&self) {
+        if let Some(running) = &mut self.state().running {
             running.resumed = running.streaming_type != StreamingType::Offline;
         }
-        self.gate.enter(phase, |on| self.interrupt(on));
+        self.gate.play(true, |on| self.interrupt(on));
     }
 
     fn interrupt(&self, on: bool) {
@@ -234,16 +271,9 @@ impl KvsSink {
         }
     }
 
-    /// Lets a change of state or a flush have BaseSink's lock, and waits for PLAYING. An error: it flushes.
-    fn let_go(&self) -> Result<(), gst::FlowError> {
-        if self.gate.must_let_go() {
-            self.obj().wait_preroll()?;
-        }
-        Ok(())
-    }
-
     /// Lets the stream end, within stop-stream-timeout. What goes wrong was told by the stream itself.
     fn close(&self) {
+        self.eos.cancel();
         let Some(stream) = self.stream() else { return };
         let outcome = stream.stop();
         gst::debug!(CAT, imp = self, "stopped: {outcome:?}");
@@ -334,6 +364,7 @@ impl KvsSink {
     }
 
     fn begin_anew(&self, time_too: bool) {
+        self.cancel_eos();
         if let Some(running) = &mut self.state().running {
             running.stream.end_fragment();
             if time_too {
@@ -342,41 +373,32 @@ impl KvsSink {
         }
     }
 
-    /// Waits until everything is PERSISTED. False when it is not, or when a flush or a state change ended the wait.
-    fn drain(&self) -> bool {
-        let Some(stream) = self.stream() else {
-            return true;
-        };
-        let pad = self.obj().sink_pad().clone();
-        gst::debug!(CAT, imp = self, "waiting for the last acks");
-        let flushing = || pad.pad_flags().contains(gst::PadFlags::FLUSHING);
-        let outcome = loop {
-            let outcome = stream.drain(|| !flushing());
-            // PAUSED: whoever changes the state waits for a lock that is held here, so wait for PLAYING as `render` does.
-            let paused = outcome == Err(DrainError::Interrupted) && !flushing();
-            if !paused || self.let_go().is_err() {
-                break outcome;
-            }
-        };
-        match outcome {
-            Ok(()) => {
-                let stats = stream.stats();
-                gst::info!(CAT, imp = self, "end of stream. {stats}");
-                self.post_closed(&stats);
-                true
-            }
-            Err(DrainError::Interrupted) => {
-                gst::debug!(
-                    CAT,
-                    imp = self,
-                    "the wait for the last acks was interrupted"
-                );
-                false
-            }
-            Err(DrainError::Failed(error)) => {
-                gst::debug!(CAT, imp = self, "no end of stream: {error}");
-                false
-            }
+    /// EOS came: its message is posted when everything is PERSISTED. When that fails, an ERROR comes in its stead.
+    fn begin_drain(&self) {
+        if let Some(stream) = self.stream() {
+            gst::debug!(CAT, imp = self, "waiting for the last acks");
+            self.eos.begin();
+            stream.begin_drain();
+        }
+    }
+
+    pub(super) fn drained(&self) {
+        let Some(stream) = self.stream() else { return };
+        let stats = stream.stats();
+        gst::info!(CAT, imp = self, "end of stream. {stats}");
+        self.post_closed(&stats);
+        if let Some(message) = self.eos.drained() {
+            // It fails only without a bus: nobody wants to know.
+            let _ = self.parent_post_message(message);
+        }
+    }
+
+    fn cancel_eos(&self) {
+        if self.eos.cancel()
+            && let Some(stream) = self.stream()
+        {
+            gst::debug!(CAT, imp = self, "EOS was taken back");
+            stream.resume();
         }
     }
 }

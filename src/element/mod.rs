@@ -6,6 +6,7 @@
 
 mod caps;
 mod convert;
+mod eos;
 mod gate;
 mod imp;
 mod properties;

@@ -14,6 +14,7 @@ use gst_base::prelude::*;
 
 use super::{
     StreamingType,
+    eos::Eos,
     gate::Gate,
     imp::State,
     settings::{
@@ -112,6 +113,8 @@ pub struct KvsSink {
     pub(super) state: Mutex<State>,
 
     pub(super) gate: Gate,
+
+    pub(super) eos: Eos,
 }
 
 /// `stats` is added by hand: glib's derive knows no structures.
@@ -153,6 +156,7 @@ impl ObjectImpl for KvsSink {
         // It would keep a buffer of a pool that may be small.
         obj.set_enable_last_sample(false);
         obj.set_qos(false);
+        self.wait_in_front_of_base_sink();
     }
 }
 

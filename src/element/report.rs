@@ -201,6 +201,10 @@ impl StreamCallbacks for Report {
         });
     }
 
+    fn drained(&self) {
+        self.to(|element| element.imp().drained());
+    }
+
     fn error(&self, error: &StreamError) {
         self.to(|element| fail(element, error));
     }

@@ -110,7 +110,7 @@ pub(crate) struct Block {
 
 impl Block {
     /// What a block costs beside its bytes: two `Bytes`, their shared owner, the slot in the queue.
-    const OVERHEAD: u64 = 192;
+    pub(crate) const OVERHEAD: u64 = 192;
 
     /// What the block costs in the store, in bytes.
     pub(crate) fn cost(&self) -> u64 {

@@ -90,6 +90,23 @@ impl Intake {
         thread::current().id() == self.driver
     }
 
+    /// Waits until there is room for a frame of this many bytes, the stream has ended, or the wait is interrupted.
+    pub(crate) fn wait_for_room(&self, bytes: u64, key: bool) {
+        let may_wait = !self.called_back();
+        let mut state = self.lock();
+        while may_wait && !state.interrupted && !state.session.has_room(bytes, key) {
+            self.work.notify_one();
+            state = self.wait(state);
+        }
+    }
+
+    /// Takes a frame, whether there is room or not.
+    pub(crate) fn take_frame(&self, frame: Frame) -> Result<(), PutError> {
+        let taken = self.lock().session.take_frame(self.clock.now(), frame);
+        self.work.notify_one();
+        taken.map_err(|_| PutError::Stopped)
+    }
+
     /// Takes a frame. Waits for room only offline.
     pub(crate) fn put_frame(&self, mut frame: Frame) -> Result<(), PutError> {
         let may_wait = !self.called_back();
@@ -138,6 +155,19 @@ impl Intake {
         // Under the lock: a waiter is either before its question or asleep, never between.
         let _state = self.lock();
         self.changed.notify_all();
+    }
+
+    /// Asks for the end of what was put so far, and does not wait for it.
+    pub(crate) fn begin_drain(&self, limit: Duration) {
+        let now = self.clock.now();
+        self.lock().session.end(now, now + limit, false);
+        self.work.notify_one();
+    }
+
+    /// The end that was asked for is not wanted any more.
+    pub(crate) fn resume(&self) {
+        self.lock().session.resume();
+        self.work.notify_one();
     }
 
     /// Asks for the end and waits for its outcome, as long as `go_on` says so; without `stop` only while nobody interrupts.

@@ -35,6 +35,9 @@ pub trait StreamCallbacks: Send + Sync + 'static {
     fn frames_dropped(&self, reason: DropReason, frames: u64, from: Timestamp, to: Timestamp) {}
     /// Frames cannot be used until a key frame comes.
     fn key_frame_needed(&self) {}
+    /// Everything that was put before the end was asked for ([`super::Stream::drain`],
+    /// [`super::Stream::begin_drain`]) is PERSISTED, or was told as dropped; the stream may go on.
+    fn drained(&self) {}
     /// The stream cannot go on. Once.
     fn error(&self, error: &StreamError) {}
     /// The stream has ended. Last call.
@@ -73,6 +76,7 @@ pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
         Event::StoragePressure { bytes, storage } => callbacks.storage_pressure(*bytes, *storage),
         Event::LatencyPressure { latency } => callbacks.latency_pressure(*latency),
         Event::KeyFrameNeeded => callbacks.key_frame_needed(),
+        Event::Drained => callbacks.drained(),
         Event::Failed(error) => callbacks.error(error),
         Event::Closed(stats) => callbacks.closed(stats),
     }

@@ -123,6 +123,21 @@ impl Stream {
         self.intake.put_frame(frame)
     }
 
+    /// Waits until there is room for a frame of this many bytes; only offline, and not while
+    /// [interrupted](Self::interrupt), nor in a callback. For threads that must not wait when they put: this, then
+    /// [`Self::take_frame`].
+    pub fn wait_for_room(&self, bytes: u64, key: bool) {
+        self.intake.wait_for_room(bytes, key);
+    }
+
+    /// [`Self::put_frame`] that never waits: offline a frame for which there is no room is taken, too.
+    ///
+    /// # Errors
+    /// [`PutError::Stopped`] after the end.
+    pub fn take_frame(&self, frame: Frame) -> Result<(), PutError> {
+        self.intake.take_frame(frame)
+    }
+
     /// Counts and tells a frame that came but cannot be put.
     pub fn drop_frame(&self, reason: DropReason, at: Timestamp) {
         self.intake.drop_frame(reason, at);
@@ -146,6 +161,17 @@ impl Stream {
     /// [`DrainError::Failed`] when the stream ended before.
     pub fn drain(&self, go_on: impl FnMut() -> bool) -> Result<(), DrainError> {
         self.intake.end(self.stop_timeout, false, go_on)
+    }
+
+    /// [`Self::drain`] without a wait: [`StreamCallbacks::drained`] tells that it is over, [`StreamCallbacks::error`] that
+    /// the time was up. [`Self::resume`] takes it back.
+    pub fn begin_drain(&self) {
+        self.intake.begin_drain(self.stop_timeout);
+    }
+
+    /// Takes [`Self::begin_drain`] back: what was put is still sent, but nobody waits for its end.
+    pub fn resume(&self) {
+        self.intake.resume();
     }
 
     /// Wakes [`Self::drain`], so that it asks its `go_on` again.

@@ -91,6 +91,7 @@ impl Session {
         self.tell_losses();
         self.ending = None;
         self.ended = Some(Ok(()));
+        self.tell(Event::Drained);
     }
 
     pub(super) fn run_out_of_time(&mut self, now: Mono, ending: Ending) {

@@ -68,6 +68,8 @@ pub enum Event {
     },
     /// Frames cannot be used until a key frame comes: the encoder may be asked for one.
     KeyFrameNeeded,
+    /// Everything that was put before the end was asked for is PERSISTED, or told as dropped; the stream may go on.
+    Drained,
     /// The stream cannot go on. Once, and nothing but `Closed` comes after it.
     Failed(StreamError),
     /// The stream has ended; last event.

@@ -57,11 +57,40 @@ impl Session {
         }
     }
 
+    /// A frame of this many bytes needs not wait. Always true but offline.
+    ///
+    /// For those who must not wait when they put: they ask before, and then [`Self::take_frame`].
+    pub fn has_room(&mut self, bytes: u64, key: bool) -> bool {
+        if self.definition.streaming_type != StreamingType::Offline || self.is_stopped() {
+            return true;
+        }
+        let begins = key || !self.cutter.is_open();
+        let fits = self.fits_offline(bytes + Block::OVERHEAD, begins);
+        if begins && !fits {
+            self.end_fragment();
+        }
+        self.full = !fits;
+        self.feel_pressure();
+        fits
+    }
+
     /// Takes a frame. It is kept until it is PERSISTED, or counted as dropped and told.
     ///
     /// # Errors
     /// [`Refused::Full`] only offline; [`Refused::Stopped`] after the end.
     pub fn put_frame(&mut self, now: Mono, frame: Frame) -> Result<(), Refused> {
+        self.put(now, frame, false)
+    }
+
+    /// [`Self::put_frame`], but offline the frame is taken though there is no room.
+    ///
+    /// # Errors
+    /// [`Refused::Stopped`] after the end.
+    pub fn take_frame(&mut self, now: Mono, frame: Frame) -> Result<(), Refused> {
+        self.put(now, frame, true)
+    }
+
+    fn put(&mut self, now: Mono, frame: Frame, anyway: bool) -> Result<(), Refused> {
         if self.is_stopped() || self.ending.is_some_and(|ending| ending.stop) {
             return Err(Refused::Stopped);
         }
@@ -73,7 +102,9 @@ impl Session {
                 self.end_fragment();
             }
             match self.definition.streaming_type {
-                StreamingType::Offline if !self.fits_offline(&block, timecode.is_some()) => {
+                StreamingType::Offline
+                    if !anyway && !self.fits_offline(block.cost(), timecode.is_some()) =>
+                {
                     self.full = true;
                     self.feel_pressure();
                     return Err(Refused::Full(frame));
@@ -151,8 +182,8 @@ impl Session {
     /// begins, so one pending fragment never waits for room, and neither does the rest of one that was sent so far.
     /// Without acks the session ends for it ([`Self::ends`]). The bound is therefore `storage`, or one fragment if that is
     /// more, plus one fragment (50 MB at most each).
-    fn fits_offline(&self, block: &Block, begins: bool) -> bool {
-        self.store.bytes() + block.cost() <= self.definition.storage
+    fn fits_offline(&self, cost: u64, begins: bool) -> bool {
+        self.store.bytes() + cost <= self.definition.storage
             || self.store.pending().nth(1).is_none()
             || (!begins && !self.store.has_unsent())
     }

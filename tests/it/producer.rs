@@ -215,6 +215,52 @@ fn a_stream_is_driven_inside_tokio() {
         });
 }
 
+/// `wait_for_room` and `take_frame` are `put_frame` in two steps: the first waits, the second never does.
+#[test]
+fn a_frame_is_taken_though_there_is_no_room() {
+    let port = Reserved::new();
+    let dir = tempfile::tempdir().unwrap();
+    super::support::init();
+    let media = Media::new(Clip::large(90, 10));
+    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let definition = StreamDefinition {
+        streaming_type: StreamingType::Offline,
+        storage: 1 << 20,
+        ..definition("cam")
+    };
+    let stream = stream(&producer, definition, &media);
+    let frames = media.frames(START_MS);
+    let bytes = |frame: &Frame| frame.payload.len() as u64;
+    stream.interrupt(true);
+    for frame in &frames[..80] {
+        stream.wait_for_room(bytes(frame), frame.key);
+        stream.take_frame(frame.clone()).unwrap();
+    }
+    let stats = stream.stats();
+    assert_eq!(accounts(&stats), [80, 0, 0, 80]);
+    assert!(stats.bytes_buffered > 1 << 20, "{stats}");
+    stream.interrupt(false);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            for frame in &frames[80..] {
+                stream.wait_for_room(bytes(frame), frame.key);
+                // Only the second fragment is incomplete: there is room again.
+                assert!(stream.stats().frames_persisted > 0);
+                stream.take_frame(frame.clone()).unwrap();
+            }
+        });
+        let local = port.serve(dir.path());
+        waiting.join().unwrap();
+        stream.stop().unwrap();
+        assert_eq!(accounts(&stream.stats()), [90, 90, 0, 0]);
+        let files = local.session_files("cam");
+        let [file] = &files[..] else {
+            panic!("{files:?}")
+        };
+        assert_eq!(hashes(&stored::frames(file)), media.clip.hashes());
+    });
+}
+
 /// Offline, `put_frame` waits for room; `interrupt` gives the frame back, and put again when there is a service, it and
 /// all others arrive once and in order.
 #[test]

@@ -101,6 +101,52 @@ fn another_thread_ends_a_drain() {
     stream.stop_within(Duration::ZERO).unwrap_err();
 }
 
+/// Tells on a channel that everything is PERSISTED.
+struct Drained(Mutex<std::sync::mpsc::Sender<()>>);
+
+impl StreamCallbacks for Drained {
+    fn drained(&self) {
+        // The test may have ended.
+        let _ = self.0.lock().unwrap().send(());
+    }
+}
+
+/// `begin_drain` returns at once, `drained` is called once when everything is PERSISTED; taken back, it is not called, and
+/// its time limit ends nothing.
+#[test]
+fn a_drain_without_a_wait_is_told_and_can_be_taken_back() {
+    let port = Reserved::new();
+    let dir = tempfile::tempdir().unwrap();
+    let media = Media::test(20, 10);
+    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let definition = StreamDefinition {
+        stop_timeout: Duration::from_secs(1),
+        ..definition("cam")
+    };
+    let (sender, drained) = std::sync::mpsc::channel();
+    let callbacks = Arc::new(Drained(Mutex::new(sender)));
+    let stream = producer.create_stream(definition, callbacks).unwrap();
+    stream
+        .set_tracks(std::slice::from_ref(&media.track))
+        .unwrap();
+    put_all(&stream, media.frames(START_MS));
+    stream.begin_drain();
+    stream.resume();
+    put_all(&stream, media.frames(START_MS + 60_000));
+    // Longer than the drain may last.
+    assert!(drained.recv_timeout(Duration::from_millis(1500)).is_err());
+    assert_eq!(accounts(&stream.stats()), [40, 0, 0, 40]);
+    let local = port.serve(dir.path());
+    assert!(local.wait_for(PATIENCE, |local| local.fragments("cam").len() >= 3));
+    stream.begin_drain();
+    drained.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(accounts(&stream.stats()), [40, 40, 0, 0]);
+    put_all(&stream, media.frames(START_MS + 120_000));
+    stream.stop().unwrap();
+    assert_eq!(accounts(&stream.stats()), [60, 60, 0, 0]);
+    assert!(drained.try_recv().is_err(), "once");
+}
+
 /// `stop` gives up after its limit and says how many frames are missing; the accounts add up, and a second `stop` says
 /// the same.
 #[test]

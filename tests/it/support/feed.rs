@@ -169,10 +169,9 @@ impl Fed {
         }
     }
 
-    /// Pushes EOS on a thread of its own, which waits for the acks. What `push_event` said.
-    pub(crate) fn eos(&self) -> JoinHandle<bool> {
-        let pad = self.pad.clone();
-        std::thread::spawn(move || pad.push_event(gst::event::Eos::new()))
+    /// The event EOS; its message comes when everything is PERSISTED.
+    pub(crate) fn eos(&self) {
+        assert!(self.event(gst::event::Eos::new()));
     }
 
     /// Puts them on a thread of its own, up to the first that is refused.
@@ -195,10 +194,9 @@ impl Fed {
 
     /// EOS, and the bus until its EOS message; then NULL.
     pub(crate) fn finish(&mut self) {
-        let eos = self.eos();
+        self.eos();
         self.until(|message| bus::is_eos(message) || bus::is_error(message, "sink"));
         assert!(self.heard.eos(), "{:#?}", self.heard);
-        assert!(eos.join().unwrap());
         self.heard.stop(&self.pipeline);
     }
 
