@@ -21,7 +21,8 @@ pub trait StreamCallbacks: Send + Sync + 'static {
     fn ack(&self, ack: &Ack) {}
     /// The way to the service is lost; it is tried again. Once per outage.
     fn connection_lost(&self, cause: &Failure) {}
-    /// Media flows again after `outage`; `resending` fragments are sent again.
+    /// A fragment is PERSISTED again (without acks: PutMedia is accepted again) after `outage`; the connection had to send
+    /// `resending` fragments again.
     fn connection_restored(&self, outage: Duration, resending: u64) {}
     /// No ack came for `silence` although some were due: the connection is given up.
     fn connection_stale(&self, silence: Duration) {}

@@ -20,13 +20,13 @@ pub enum Event {
     Ready,
     /// The service acknowledged a fragment.
     Ack(Ack),
-    /// The connection, or the way to the service, is lost. Once per outage.
+    /// The connection, or the way to the service, is lost. Once per outage, which lasts until a fragment is PERSISTED.
     ConnectionLost(Failure),
-    /// PutMedia is accepted again.
+    /// A fragment is PERSISTED again (without acks: PutMedia is accepted again).
     ConnectionRestored {
         /// Since the loss.
         outage: Duration,
-        /// Fragments that will be sent again.
+        /// Fragments that were sent before, and by this connection again.
         resending: u64,
     },
     /// No ack came although some were due: the connection is given up.

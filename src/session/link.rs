@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Ack, AckKind, AckReader, Call, Cause, Event, Failure, Output, Session, policy,
+    Ack, AckKind, AckReader, Call, Cause, Event, Failure, Outage, Output, Session, policy,
     policy::Action,
     state::{Link, State},
 };
@@ -150,12 +150,19 @@ impl Session {
         self.state = State::Streaming(link);
         self.stats.sessions += 1;
         self.tell(Event::State(self.state.name()));
-        if let Some(since) = self.outage.take() {
-            let resending = self
-                .store
-                .pending()
-                .filter(|fragment| fragment.sent > 0)
-                .count() as u64;
+        let resent = self.store.pending().filter(|fragment| fragment.sent > 0);
+        let resending = resent.count() as u64;
+        if let Some(outage) = &mut self.outage {
+            outage.resending = resending;
+        }
+        // Without acks this is all there is to know until the session ends.
+        if !self.definition.fragment_acks {
+            self.restored(now);
+        }
+    }
+
+    fn restored(&mut self, now: Mono) {
+        if let Some(Outage { since, resending }) = self.outage.take() {
             self.tell(Event::ConnectionRestored {
                 outage: now.saturating_since(since),
                 resending,
@@ -209,6 +216,7 @@ impl Session {
             self.stats.fragments_persisted += 1;
             self.stats.persisted_latency = Some(now.saturating_since(arrived));
             self.backoff.reset();
+            self.restored(now);
         }
     }
 

@@ -129,6 +129,13 @@ struct Loss {
     to: Timestamp,
 }
 
+/// Between a lost connection and the next PERSISTED: a service that takes a connection and cuts it again is still away.
+struct Outage {
+    since: Mono,
+    /// Fragments that the newest connection had to send again.
+    resending: u64,
+}
+
 /// One stream and its way to the service.
 pub struct Session {
     definition: StreamDefinition,
@@ -143,8 +150,8 @@ pub struct Session {
     /// When the last frame came.
     last_frame: Mono,
     pressure: Pressure,
-    /// Since when the way to the service is lost.
-    outage: Option<Mono>,
+    /// The way to the service is lost, or was found again but has not proved itself.
+    outage: Option<Outage>,
     ending: Option<Ending>,
     /// The outcome of the last ending, or of a failure.
     ended: Option<Result<(), StreamError>>,
@@ -332,7 +339,10 @@ impl Session {
         self.drop_link();
         self.forget_old(now);
         if self.outage.is_none() {
-            self.outage = Some(now);
+            self.outage = Some(Outage {
+                since: now,
+                resending: 0,
+            });
             self.tell(Event::ConnectionLost(failure.clone()));
         }
         let wait = if slowly {

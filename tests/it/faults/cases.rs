@@ -154,7 +154,7 @@ pub(crate) const CASES: &[Case] = &[
     case("never-ack", 1).stale(),
     case("delay-acks:800", 0),
     case("error-ack:5000:2", 1),
-    case("poison:4006:2:always", 2).ends(End::OneRejected, POISON),
+    case("poison:4006:2:always", 1).ends(End::OneRejected, POISON),
     case("garbage-acks:5", 1),
     case("lose-acks", 1),
     case("idle-ack", 0),
@@ -189,7 +189,7 @@ pub(crate) const CASES: &[Case] = &[
     case("black-hole", 1)
         .when(When::MiddleWithCut)
         .note("completion-timeout = 3 s"),
-    case("reset-at-byte:10000:3", 3).note("each session that begins is the end of an outage"),
+    case("reset-at-byte:10000:3", 1).note("an outage lasts until a fragment is PERSISTED"),
     // What the service says of a fragment.
     case("error-ack:4000:2", 1),
     case("error-ack:4003:2", 1),
@@ -200,10 +200,10 @@ pub(crate) const CASES: &[Case] = &[
     case("error-ack:4010:2", 0).ends(End::Error, REFUSED),
     case("error-ack:4500:2", 1),
     case("error-ack:5001:2", 1),
-    case("poison:4001:2:always", 2).ends(End::OneRejected, POISON),
-    case("poison:4002:2:always", 2).ends(End::OneRejected, POISON),
-    case("poison:4004:2:always", 2).ends(End::OneRejected, POISON),
-    case("poison:4009:2:always", 2).ends(End::OneRejected, POISON),
+    case("poison:4001:2:always", 1).ends(End::OneRejected, POISON),
+    case("poison:4002:2:always", 1).ends(End::OneRejected, POISON),
+    case("poison:4004:2:always", 1).ends(End::OneRejected, POISON),
+    case("poison:4009:2:always", 1).ends(End::OneRejected, POISON),
 ];
 
 const POISON: &str = "refused twice, then skipped; the rest arrives";
