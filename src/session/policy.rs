@@ -217,102 +217,134 @@ pub(crate) fn on_error_ack(id: u32) -> Action {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_answer_has_its_action() {
-        let answer = |call, status, code: &str| Failure {
-            call,
-            cause: Cause::Answer {
+    const CALLS: [Call; 5] = [
+        Call::Describe,
+        Call::Create,
+        Call::Tag,
+        Call::Resolve,
+        Call::PutMedia,
+    ];
+    const ANSWERS: [(u16, &str); 17] = [
+        (400, "ClientLimitExceededException"),
+        (400, "ConnectionLimitExceededException"),
+        (400, "InvalidArgumentException"),
+        (400, "InvalidEndpointException"),
+        (400, "ResourceInUseException"),
+        (400, "AccessDeniedException"),
+        (401, "NotAuthorizedException"),
+        (403, "AccessDeniedException"),
+        (403, "InvalidSignatureException"),
+        (403, ""),
+        (404, "ResourceNotFoundException"),
+        (404, ""),
+        (408, ""),
+        (413, ""),
+        (429, ""),
+        (500, "InternalFailure"),
+        (503, ""),
+    ];
+    /// kvs-facts §5.
+    const ACKS: [(u32, &str); 23] = [
+        (4000, "STREAM_READ_ERROR"),
+        (4001, "MAX_FRAGMENT_SIZE_REACHED"),
+        (4002, "MAX_FRAGMENT_DURATION_REACHED"),
+        (4003, "MAX_CONNECTION_DURATION_REACHED"),
+        (4004, "FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS"),
+        (4005, "MORE_THAN_ALLOWED_TRACKS_FOUND"),
+        (4006, "INVALID_MKV_DATA"),
+        (4007, "INVALID_PRODUCER_TIMESTAMP"),
+        (4008, "STREAM_NOT_ACTIVE"),
+        (4009, "FRAGMENT_METADATA_LIMIT_REACHED"),
+        (4010, "TRACK_NUMBER_MISMATCH"),
+        (4011, "FRAMES_MISSING_FOR_TRACK"),
+        (4012, "MORE_THAN_ALLOWED_TRACKS"),
+        (4500, "KMS_KEY_ACCESS_DENIED"),
+        (4501, "KMS_KEY_DISABLED"),
+        (4502, "KMS_KEY_VALIDATION_ERROR"),
+        (4503, "KMS_KEY_UNAVAILABLE"),
+        (4504, "KMS_KEY_INVALID_USAGE"),
+        (4505, "KMS_KEY_INVALID_STATE"),
+        (4506, "KMS_KEY_NOT_FOUND"),
+        (4507, "STREAM_DELETED"),
+        (5000, "INTERNAL_ERROR"),
+        (5001, "ARCHIVAL_ERROR"),
+    ];
+
+    /// The words of docs/errors.md, which says what they mean.
+    fn words(action: Action) -> &'static str {
+        match action {
+            Action::Retry => "retry",
+            Action::RetrySlowly => "retry slowly",
+            Action::Resolve => "new endpoint",
+            Action::Describe => "describe",
+            Action::Create => "create",
+            Action::GoOn => "go on",
+            Action::Skip => "resend, then skip",
+            Action::GiveUp(Fatal::Settings) => "ERROR settings",
+            Action::GiveUp(Fatal::NotAuthorized) => "ERROR not authorized",
+            Action::GiveUp(_) => "ERROR write",
+        }
+    }
+
+    /// The two tables, as they stand in docs/errors.md.
+    fn tables() -> String {
+        let row = |cells: &[&str]| format!("| {} |\n", cells.join(" | "));
+        let head = |cells: &[&str]| row(cells) + &row(&vec!["---"; cells.len()]);
+        let names = CALLS.map(Call::as_str);
+        let mut calls = head(&[&["answer", "when"], &names[..]].concat());
+        let answers = ANSWERS.map(|(status, code)| {
+            let cause = Cause::Answer {
                 status,
                 code: code.into(),
                 request_id: None,
-            },
-            message: String::new(),
-        };
-        let calls = [
-            Call::Describe,
-            Call::Create,
-            Call::Tag,
-            Call::Resolve,
-            Call::PutMedia,
-        ];
-        let answers = [
-            (400, "ClientLimitExceededException"),
-            (400, "ConnectionLimitExceededException"),
-            (400, "InvalidArgumentException"),
-            (400, "InvalidEndpointException"),
-            (400, "ResourceInUseException"),
-            (400, "AccessDeniedException"),
-            (401, "NotAuthorizedException"),
-            (403, "AccessDeniedException"),
-            (403, "InvalidSignatureException"),
-            (403, ""),
-            (404, "ResourceNotFoundException"),
-            (404, ""),
-            (408, ""),
-            (413, ""),
-            (429, ""),
-            (500, "InternalFailure"),
-            (503, ""),
-        ];
-        let mut table = String::new();
-        let mut row = |name: &str, cells: Vec<String>| {
-            table += format!("{name:<42}").as_str();
-            for cell in cells {
-                table += format!("{cell:<22}").as_str();
-            }
-            table.truncate(table.trim_end().len());
-            table.push('\n');
-        };
-        row(
-            "before media was accepted",
-            calls.iter().map(ToString::to_string).collect(),
-        );
-        for (status, code) in answers {
-            row(
-                &format!("{status} {code}"),
-                calls
-                    .iter()
-                    .map(|call| format!("{:?}", on_failure(&answer(*call, status, code), false)))
-                    .collect(),
-            );
-        }
-        row(
-            "while streaming",
-            calls.iter().map(ToString::to_string).collect(),
-        );
-        for (status, code) in answers
-            .iter()
-            .filter(|(status, _)| matches!(status, 401 | 403))
-        {
-            row(
-                &format!("{status} {code}"),
-                calls
-                    .iter()
-                    .map(|call| format!("{:?}", on_failure(&answer(*call, *status, code), true)))
-                    .collect(),
-            );
-        }
-        for cause in [Cause::Transport, Cause::Credentials, Cause::Request] {
-            let failure = |call: &Call| Failure {
-                call: *call,
-                cause: cause.clone(),
-                message: String::new(),
             };
-            row(
-                &format!("{cause:?}"),
-                calls
-                    .iter()
-                    .map(|call| format!("{:?}", on_failure(&failure(call), false)))
-                    .collect(),
-            );
+            (format!("{status} {code}").trim_end().to_owned(), cause)
+        });
+        let others = [
+            ("no answer".to_owned(), Cause::Transport),
+            ("no credentials".to_owned(), Cause::Credentials),
+            ("no request can be made".to_owned(), Cause::Request),
+        ];
+        for (answer, cause) in answers.into_iter().chain(others) {
+            let actions = |streaming| {
+                CALLS.map(|call| {
+                    let failure = Failure {
+                        call,
+                        cause: cause.clone(),
+                        message: String::new(),
+                    };
+                    words(on_failure(&failure, streaming))
+                })
+            };
+            let (before, after) = (actions(false), actions(true));
+            let when = if before == after {
+                ""
+            } else {
+                "before media was taken"
+            };
+            calls += &row(&[&[answer.as_str(), when], &before[..]].concat());
+            if before != after {
+                calls += &row(&[&[answer.as_str(), "later"], &after[..]].concat());
+            }
         }
-        for id in (4000..=4012).chain(4500..=4507).chain([5000, 5001, 9999]) {
-            row(
-                &format!("ack {id}"),
-                vec![format!("{:?}", on_error_ack(id))],
-            );
+        let mut acks = head(&["ERROR ack", "name", "what is done"]);
+        for (id, name) in ACKS {
+            acks += &row(&[&id.to_string(), name, words(on_error_ack(id))]);
         }
-        insta::assert_snapshot!(table);
+        acks += &row(&["any other", "", words(on_error_ack(9999))]);
+        format!("{calls}\n{acks}")
+    }
+
+    /// docs/errors.md shows the policy as it is. On failure the tables to put there are in the message.
+    #[test]
+    fn every_answer_has_its_action() {
+        let tables = tables();
+        insta::assert_snapshot!(tables);
+        let documented = include_str!("../../docs/errors.md");
+        assert!(
+            documented.contains(&tables),
+            "docs/errors.md is to show:\n{tables}"
+        );
     }
 
     #[test]
