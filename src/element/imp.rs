@@ -315,7 +315,12 @@ impl KvsSink {
         let mut state = self.state();
         let running = state.running.as_mut().ok_or(gst::FlowError::Flushing)?;
         running.closed_posted = false;
-        if converted.key && std::mem::take(&mut running.resumed) {
+        let live = running.streaming_type != StreamingType::Offline;
+        let wall = live.then(wall_now);
+        if running.timeline.jumps(converted.pts, converted.key, wall) {
+            gst::warning!(CAT, imp = self, "time jumps at {buffer:?}");
+            running.timeline.restart();
+        } else if converted.key && std::mem::take(&mut running.resumed) {
             running.timeline.restart();
         }
         let pts = running.timeline.timestamp(converted.pts, wall_now(), age);

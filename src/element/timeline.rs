@@ -7,6 +7,12 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
+/// Frames are presented in another order than they come in, but never by more than this: further back, time jumped.
+const REORDERED: Duration = Duration::from_secs(5);
+/// A live frame that is further ahead of the one before and of the wall clock than this: time jumped. The service refuses
+/// timestamps of the future (kvs-facts §5, 4007).
+const AHEAD: Duration = Duration::from_secs(10);
+
 /// Maps running times onto the wall clock.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
@@ -45,6 +51,22 @@ impl Timeline {
         timestamp
     }
 
+    /// Running time jumped: a source began anew without a flush, or its clock was set. As it is, what follows would be
+    /// refused as older than what was sent, or as of the future. `wall_now`: only for live media.
+    pub(super) fn jumps(&self, running_time: i64, key: bool, wall_now: Option<Timestamp>) -> bool {
+        let (Some(zero), Some(latest)) = (self.zero, self.latest) else {
+            return false;
+        };
+        let at = zero + i128::from(running_time);
+        let latest = i128::from(latest.as_nanos());
+        // No frame that comes before a key frame is presented after it.
+        let back = if key { 0 } else { REORDERED.as_nanos() as i128 };
+        let ahead = AHEAD.as_nanos() as i128;
+        at < latest - back
+            || wall_now
+                .is_some_and(|now| at > latest + ahead && at > i128::from(now.as_nanos()) + ahead)
+    }
+
     /// The next running time will be tied to the wall clock.
     pub(super) fn is_unset(&self) -> bool {
         self.zero.is_none()
@@ -75,6 +97,31 @@ mod tests {
                 i128::from(running_time) - 33_366_667
             );
         }
+    }
+
+    #[test]
+    fn a_jump_is_told_from_the_order_of_b_frames_and_from_a_pause() {
+        const S: i64 = 1_000 * MS;
+        let mut timeline = Timeline::default();
+        assert!(!timeline.jumps(0, true, Some(NOW)), "the first");
+        timeline.timestamp(10 * S, NOW, None);
+        timeline.timestamp(12 * S, NOW, None);
+        for (running_time, key, expected) in [
+            (11 * S, false, false),
+            (8 * S, false, false),
+            (6 * S, false, true),
+            (12 * S + 1, true, false),
+            (11 * S, true, true),
+            (20 * S, true, false),
+            (3600 * S, true, true),
+            (3600 * S, false, true),
+        ] {
+            let jumps = timeline.jumps(running_time, key, Some(NOW));
+            assert_eq!(jumps, expected, "{running_time} {key}");
+        }
+        let later = NOW + Duration::from_secs(3600);
+        assert!(!timeline.jumps(3600 * S, true, Some(later)), "a pause");
+        assert!(!timeline.jumps(3600 * S, true, None), "a file");
     }
 
     #[test]

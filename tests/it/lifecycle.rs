@@ -5,4 +5,5 @@ mod caps;
 mod eos;
 mod flush;
 mod offline;
+mod segments;
 mod states;
