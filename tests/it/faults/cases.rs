@@ -10,6 +10,8 @@ pub(crate) struct Case {
     pub(crate) end: End,
     /// Outages, each of them announced by one WARNING.
     pub(crate) outages: usize,
+    /// `connection-staleness`, in seconds.
+    pub(crate) staleness_s: u32,
     /// Frames in realtime, 25 a second.
     pub(crate) frames: u32,
     /// What there is to say about it.
@@ -40,7 +42,7 @@ impl When {
 pub(crate) enum Through {
     /// `kvssink`.
     Element,
-    /// The producer's Rust API, for what is no property of the element yet.
+    /// The producer's Rust API, where each attempt is counted.
     Producer,
 }
 
@@ -84,6 +86,7 @@ const fn case(fault: &'static str, outages: usize) -> Case {
         through: Through::Element,
         end: End::AllThere,
         outages,
+        staleness_s: 60,
         frames: 125,
         note: "",
     }
@@ -94,10 +97,10 @@ impl Case {
         Self { when, ..self }
     }
 
-    /// Met by the producer, with a `connection-staleness` of 3 s.
+    /// With a `connection-staleness` of 3 s: long enough that a busy machine is not stale.
     const fn stale(self) -> Self {
         Self {
-            through: Through::Producer,
+            staleness_s: 3,
             note: "connection-staleness = 3 s",
             ..self
         }

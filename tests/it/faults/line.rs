@@ -2,14 +2,13 @@
 
 use std::{fmt, time::Duration};
 
-use super::cases::{Case, End, Through, Type, When};
+use super::cases::{Case, End, Type, When};
 
 /// The columns.
-pub(crate) const COLUMNS: [&str; 13] = [
+pub(crate) const COLUMNS: [&str; 12] = [
     "fault",
     "type",
     "injected",
-    "through",
     "result",
     "frames in",
     "dropped",
@@ -22,7 +21,7 @@ pub(crate) const COLUMNS: [&str; 13] = [
 ];
 
 /// Those that do not depend on time.
-const STEADY: [usize; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+const STEADY: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
 
 /// A case that went as it should.
 #[derive(Debug)]
@@ -52,7 +51,6 @@ impl Line {
         let Case {
             fault,
             when,
-            through,
             end,
             note,
             ..
@@ -75,11 +73,6 @@ impl Line {
                 When::StartUntilLost => "at the start, until the WARNING",
                 When::Middle => "in the middle",
                 When::MiddleWithCut => "in the middle, with a cut",
-            }
-            .to_owned(),
-            match through {
-                Through::Element => "kvssink",
-                Through::Producer => "producer",
             }
             .to_owned(),
             match end {

@@ -30,8 +30,6 @@ use crate::support::{
     media, properties,
 };
 
-/// For what is stale through the producer; long enough that a busy machine is not.
-const STALENESS: Duration = Duration::from_secs(3);
 /// For the end. What is read slowly takes its time.
 const STOP: Duration = Duration::from_secs(120);
 /// Of the producer's frames; it has nothing to do with now.
@@ -123,7 +121,7 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
 fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
     let pipeline = Pipeline::new(&format!(
         "{} ! kvssink name=sink stream-name={STREAM} streaming-type={} completion-timeout={} buffer-duration={} {} \
-         stop-stream-timeout={}",
+         connection-staleness={} stop-stream-timeout={}",
         kind.source(course.case.frames),
         kind.name(),
         if course.case.fault == "black-hole" {
@@ -137,6 +135,7 @@ fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
             120
         },
         properties(&course.local),
+        course.case.staleness_s,
         STOP.as_secs()
     ));
     let pad = pipeline.element("sink").static_pad("sink").unwrap();
@@ -222,7 +221,6 @@ fn by_producer(course: &Arc<Course>, kind: Type) -> Ended {
             Type::Realtime => StreamingType::Realtime,
             Type::Offline => StreamingType::Offline,
         },
-        connection_staleness: STALENESS,
         stop_timeout: STOP,
         ..StreamDefinition::new(StreamName::new(STREAM).unwrap())
     };

@@ -11,7 +11,6 @@ Every fault that `kvs-local` knows, met by a whole pipeline in realtime (5 s of 
 came of it. A test runs all of it and compares it with this table, but for the columns from *persisted once* on, which
 depend on time; `make faults` runs it and writes the table anew.
 
-- *through*: `kvssink`, or the producer's Rust API where `connection-staleness` is short (also a property of the element).
 - *outages*: each is announced by one WARNING.
 - *persisted twice*: frames that the service had stored without being able to say so; they came again with the same bytes.
   What is known to be PERSISTED is never sent again.
