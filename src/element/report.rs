@@ -153,6 +153,21 @@ impl StreamCallbacks for Report {
         });
     }
 
+    fn duration_pressure(&self, duration: Duration, buffer_duration: Duration) {
+        self.to(|element| {
+            gst::warning!(
+                CAT,
+                obj = element,
+                "{duration:.1?} of {buffer_duration:?} of buffer-duration are in use"
+            );
+            let structure = gst::Structure::builder("kvs-duration-pressure")
+                .field("duration", millis(duration))
+                .field("buffer-duration", millis(buffer_duration))
+                .build();
+            post(element, structure);
+        });
+    }
+
     fn latency_pressure(&self, latency: Duration) {
         self.to(|element| {
             gst::warning!(

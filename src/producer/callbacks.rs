@@ -30,6 +30,9 @@ pub trait StreamCallbacks: Send + Sync + 'static {
     fn fragment_skipped(&self, timecode: Timecode, error_id: u32, frames: u64) {}
     /// `bytes` of `storage` bytes are in use. Once, until it is half of it again.
     fn storage_pressure(&self, bytes: u64, storage: u64) {}
+    /// Media of this duration is kept; at `buffer_duration` the oldest is dropped (realtime). Once, until it is half of it
+    /// again.
+    fn duration_pressure(&self, duration: Duration, buffer_duration: Duration) {}
     /// Media waits this long to be PERSISTED. Once, until it is half of `max_latency` again.
     fn latency_pressure(&self, latency: Duration) {}
     /// Frames between these presentation times were dropped.
@@ -75,6 +78,10 @@ pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
             callbacks.fragment_skipped(*timecode, *error_id, *frames);
         }
         Event::StoragePressure { bytes, storage } => callbacks.storage_pressure(*bytes, *storage),
+        Event::DurationPressure {
+            duration,
+            buffer_duration,
+        } => callbacks.duration_pressure(*duration, *buffer_duration),
         Event::LatencyPressure { latency } => callbacks.latency_pressure(*latency),
         Event::KeyFrameNeeded => callbacks.key_frame_needed(),
         Event::Drained => callbacks.drained(),

@@ -50,6 +50,14 @@ pub enum Event {
         /// The bound.
         storage: u64,
     },
+    /// The media that is kept comes near `buffer_duration`, where the oldest is dropped (realtime). Once, until it is half
+    /// of it again.
+    DurationPressure {
+        /// From the oldest frame that is kept to the newest.
+        duration: Duration,
+        /// The bound.
+        buffer_duration: Duration,
+    },
     /// Media waits longer than `max_latency`. Once, until it is half of it again.
     LatencyPressure {
         /// From the oldest frame that is not PERSISTED to the newest.

@@ -16,6 +16,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Pressure {
     storage: bool,
+    duration: bool,
     latency: bool,
 }
 
@@ -39,6 +40,19 @@ impl Session {
             self.tell(Event::StoragePressure { bytes, storage });
         }
         let latency = self.latency();
+        let buffer_duration = self.definition.buffer_duration;
+        if self.definition.streaming_type == StreamingType::Realtime
+            && begins(
+                &mut self.pressure.duration,
+                latency.as_nanos() * 10,
+                buffer_duration.as_nanos() * 9,
+            )
+        {
+            self.tell(Event::DurationPressure {
+                duration: latency,
+                buffer_duration,
+            });
+        }
         let bound = self.definition.max_latency;
         if begins(
             &mut self.pressure.latency,

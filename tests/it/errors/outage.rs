@@ -5,8 +5,9 @@ use gstkvssink::local::Local;
 
 use crate::support::{
     PATIENCE, accounts,
-    bus::{is_error, is_warning},
+    bus::{is_error, is_warning, tells},
     feed::{Clip, Fed, hashes},
+    log::eventually,
     port::{Mute, Reserved},
     stored,
 };
@@ -165,4 +166,49 @@ fn a_service_that_goes_away_and_comes_back_gets_everything() {
     assert_eq!(once, clip.hashes());
     let twice = stored.len() - once.len();
     assert!(twice <= 2 * ROUND, "{twice} frames came twice");
+}
+
+/// Each bound is announced before it is reached, once an episode: storage, duration, latency.
+#[test]
+fn each_pressure_is_told_once() {
+    let port = Reserved::new();
+    let dir = tempfile::tempdir().unwrap();
+    let clip = Clip::large(150, 10);
+    let mut fed = Fed::playing(
+        &format!(
+            "stream-name=cam storage-size=3 buffer-duration=3 max-latency=2 stop-stream-timeout=1 {}",
+            port.properties()
+        ),
+        &clip,
+    );
+    let names = [
+        "kvs-latency-pressure",
+        "kvs-duration-pressure",
+        "kvs-storage-pressure",
+    ];
+    let told = |fed: &Fed| {
+        names.map(|name| {
+            fed.heard
+                .0
+                .iter()
+                .filter(|message| tells(message, name))
+                .count()
+        })
+    };
+    for round in 1..=2 {
+        // 6 s of some 1 MB each: more than is kept, of each.
+        let shift = gst::ClockTime::from_seconds(6 * (round - 1));
+        assert!(fed.event(clip.segment_at(shift)));
+        fed.put_all(&clip.buffers);
+        fed.until(|message| tells(message, "kvs-frames-dropped"));
+        assert_eq!(told(&fed), [round as usize; 3], "{:#?}", fed.heard);
+        if round == 1 {
+            // The episode ends when it is sent.
+            let local = port.serve(dir.path());
+            let sent = eventually(|| fed.stats().get::<u64>("fragments-pending").unwrap() <= 1);
+            assert!(sent, "{}", fed.stats());
+            drop(local);
+        }
+    }
+    fed.heard.stop(&fed.pipeline);
 }
