@@ -7,7 +7,7 @@
 mod cutter;
 mod store;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -147,6 +147,12 @@ impl Fragment {
     /// Frames in it that are not yet known to be kept.
     pub(crate) fn frames(&self) -> u64 {
         self.blocks.len() as u64
+    }
+
+    /// More than `limit` before these times. By both: a timestamp jumps when somebody sets a clock, and the other time goes
+    /// on while nothing can be sent, in a suspend.
+    pub(crate) fn is_older(&self, limit: Duration, timestamp: Timestamp, now: Mono) -> bool {
+        timestamp.saturating_since(self.last) > limit && now.saturating_since(self.arrived) > limit
     }
 }
 

@@ -217,7 +217,7 @@ impl Session {
 
     fn evict_aged(&mut self, now: Mono, newest: Timestamp) {
         while let Some(fragment) = self.store.oldest_evictable()
-            && newest.saturating_since(fragment.last) > self.definition.buffer_duration
+            && fragment.is_older(self.definition.buffer_duration, newest, now)
         {
             let timecode = fragment.timecode;
             self.evict(now, timecode, DropReason::Age);

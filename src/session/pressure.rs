@@ -6,11 +6,7 @@
 use std::time::Duration;
 
 use super::{Event, Session};
-use crate::{
-    definition::StreamingType,
-    fragment::DropReason,
-    time::{Mono, Timestamp},
-};
+use crate::{definition::StreamingType, fragment::DropReason, time::Mono};
 
 /// Which episodes are under way.
 #[derive(Default)]
@@ -79,22 +75,17 @@ impl Session {
         if bound.is_zero() || self.definition.streaming_type == StreamingType::Offline {
             return;
         }
-        let sent = |session: &Self| -> Vec<(crate::time::Timecode, Timestamp)> {
-            let sent = session
-                .store
-                .pending()
-                .filter(|fragment| fragment.sent > 0 && fragment.complete);
-            sent.map(|fragment| (fragment.timecode, fragment.last))
-                .collect()
+        let sent = || {
+            let pending = self.store.pending();
+            pending.filter(|fragment| fragment.sent > 0 && fragment.complete)
         };
-        let sent = sent(self);
-        let Some((_, newest)) = sent.last().copied() else {
+        let Some(newest) = sent().last() else {
             return;
         };
-        for (timecode, last) in sent {
-            if newest.saturating_since(last) > bound {
-                self.evict(now, timecode, DropReason::Replay);
-            }
+        let old = sent().filter(|sent| sent.is_older(bound, newest.last, newest.arrived));
+        let old: Vec<_> = old.map(|fragment| fragment.timecode).collect();
+        for timecode in old {
+            self.evict(now, timecode, DropReason::Replay);
         }
     }
 }

@@ -350,3 +350,33 @@ fn a_session_ends_by_itself_before_45_minutes_and_nothing_is_lost() {
         0
     );
 }
+
+#[test]
+fn a_clock_that_is_set_forwards_makes_nothing_too_old() {
+    let mut world = World::with(7, |definition| {
+        definition.buffer_duration = secs(60);
+        definition.replay_duration = secs(60);
+    })
+    .away(5, 40);
+    world.source.steps.insert(200, 3_600_000);
+    world.run_for(secs(60));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), [0; 0]);
+    assert_eq!(world.stats().frames_dropped(), 0);
+}
+
+#[test]
+fn a_clock_that_is_set_back_costs_what_would_be_stored_out_of_order() {
+    let mut world = World::seeded(7);
+    world.source.steps.insert(200, -3_000);
+    world.run_for(secs(60));
+    assert_eq!(world.drain(), Ok(()));
+    // Three seconds are there already; the fragments begin each two seconds.
+    let missing = world.missing();
+    assert_eq!(missing, (200..240).collect::<Vec<_>>());
+    assert_eq!(
+        world.dropped(DropReason::Timecode) + world.dropped(DropReason::NoKeyFrame),
+        40
+    );
+    assert_eq!(world.stats().frames_dropped(), 40);
+}

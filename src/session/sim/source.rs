@@ -1,6 +1,6 @@
 //! A camera: GOPs of key, predicted and B-frames at a steady rate, each frame with its number in its payload.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 
@@ -22,6 +22,8 @@ pub(super) struct Source {
     pub(super) sizes: (usize, usize),
     /// Number of the next frame, in decode order.
     pub(super) next: u64,
+    /// Somebody sets the clock of the timestamps before these frames: so many ms on, or back.
+    pub(super) steps: BTreeMap<u64, i64>,
 }
 
 impl Source {
@@ -32,6 +34,7 @@ impl Source {
             b_frames: true,
             sizes: (4000, 500),
             next: 0,
+            steps: BTreeMap::new(),
         }
     }
 
@@ -52,9 +55,10 @@ impl Source {
         let mut payload = u32::try_from(size - 4).unwrap().to_be_bytes().to_vec();
         payload.extend(number.to_be_bytes());
         payload.resize(size, number as u8);
+        let stepped: i64 = self.steps.range(..=number).map(|(_, step)| step).sum();
         Frame {
             track: TrackNumber::VIDEO,
-            pts: Timestamp::from_millis(EPOCH_MS)
+            pts: Timestamp::from_millis(EPOCH_MS.saturating_add_signed(stepped))
                 + Duration::from_nanos(shown * (1_000_000_000 / self.fps)),
             dts: None,
             key,

@@ -79,6 +79,15 @@ fn wild(seed: u64) -> World {
             .widths
             .insert(number, [320, 640][dice.usize(0..2)]);
     }
+    if one_of(&mut dice, 3) {
+        for _ in 0..dice.u32(1..4) {
+            let hour = 3_600_000;
+            let step = *dice
+                .choice(&[hour, 25_000, 70, -70, -3_000, -hour])
+                .unwrap();
+            world.source.steps.insert(dice.u64(0..300), step);
+        }
+    }
     world
 }
 
