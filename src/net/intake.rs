@@ -17,12 +17,14 @@ use crate::{
     definition::Invalid,
     fragment::DropReason,
     media::{Frame, Track},
-    session::{Output, Refused, Session, Stats, StreamError},
-    time::Timestamp,
+    session::{Input, Output, Refused, Session, Stats, StreamError},
+    time::{Mono, Timestamp},
 };
 
 /// Longest sleep of a waiting thread before it looks again, so that a wake-up that never came costs no more.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Shortest suspend that counts; less may be the time between the readings of two clocks.
+const SHORTEST_SUSPEND: Duration = Duration::from_secs(1);
 
 /// Why a frame was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,8 @@ struct State {
     told: bool,
     /// The driver has gone.
     closed: bool,
+    /// The suspended time that the session knows of.
+    suspended: Duration,
 }
 
 impl Intake {
@@ -77,6 +81,7 @@ impl Intake {
                 interrupted: false,
                 told: false,
                 closed: false,
+                suspended: Duration::ZERO,
             }),
             changed: Condvar::new(),
             work: Notify::new(),
@@ -179,7 +184,8 @@ impl Intake {
     ) -> Result<(), DrainError> {
         let may_wait = !self.called_back();
         let mut state = self.lock();
-        let now = self.clock.now();
+        // A suspend that was before does not count for this end.
+        let now = self.notice_suspend(&mut state);
         state.session.end(now, now + limit, stop);
         state.told = false;
         self.work.notify_one();
@@ -215,7 +221,8 @@ impl Intake {
     /// For the driver: what the session wants next. When it is a wait, all that came before was told.
     pub(crate) fn poll(&self) -> Output {
         let mut state = self.lock();
-        let output = state.session.poll(self.clock.now());
+        let now = self.notice_suspend(&mut state);
+        let output = state.session.poll(now);
         state.told = matches!(output, Output::Wait { .. });
         drop(state);
         self.changed.notify_all();
@@ -235,15 +242,92 @@ impl Intake {
         self.changed.notify_all();
     }
 
+    /// Tells the session of a suspend, before it looks at what is due. Now.
+    fn notice_suspend(&self, state: &mut State) -> Mono {
+        let now = self.clock.now();
+        let suspended = self.clock.suspended();
+        let news = suspended.saturating_sub(state.suspended);
+        if news >= SHORTEST_SUSPEND {
+            state.suspended = suspended;
+            state.session.handle(now, Input::Suspended(news));
+        }
+        now
+    }
+
     fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        self.changed
+        let (state, waited) = self
+            .changed
             .wait_timeout(state, LOOK_AGAIN)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            // The driver looks again, too: its timers stand still in a suspend, after which something may long be due.
+            self.work.notify_one();
+        }
+        state
     }
 
     /// A panic of another thread leaves numbers that are as good as any; refusing to go on would lose media.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// Where the clock goes on in a suspend.
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        definition::{StreamDefinition, StreamName},
+        fragment::tests::tracks,
+        media::TrackNumber,
+    };
+
+    const TIME: Duration = Duration::from_secs(10);
+
+    /// With a frame, on a machine that was suspended since for [`TIME`]. This thread is the driver's: it never waits.
+    fn suspended(prepare: impl FnOnce(&mut Session)) -> (Intake, Clock) {
+        let definition = StreamDefinition::new(StreamName::new("cam1").unwrap());
+        let mut session = Session::new(definition, 7);
+        session.set_tracks(&tracks(640)).unwrap();
+        let key_frame = Frame {
+            track: TrackNumber::VIDEO,
+            pts: Timestamp::from_millis(1000),
+            dts: None,
+            key: true,
+            payload: Bytes::from_static(&[0; 100]),
+        };
+        session.put_frame(Mono::ZERO, key_frame).unwrap();
+        prepare(&mut session);
+        let clock = Clock::after_suspend_of(TIME);
+        (Intake::new(session, clock, thread::current().id()), clock)
+    }
+
+    fn next_wait(intake: &Intake) -> Option<Mono> {
+        loop {
+            if let Output::Wait { at, .. } = intake.poll() {
+                return at;
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_awaited_in_a_suspend_has_as_much_time_as_before() {
+        let (intake, _) = suspended(|session| session.end(Mono::ZERO, Mono::ZERO + TIME, true));
+        let at = next_wait(&intake);
+        assert!(at >= Some(Mono::ZERO + TIME + TIME), "{at:?}");
+        assert_eq!(intake.with(|session| session.ended().cloned()), None);
+        assert_eq!(next_wait(&intake), at, "it is told once");
+    }
+
+    #[test]
+    fn an_end_that_is_asked_for_after_a_suspend_has_its_time_from_then_on() {
+        let (intake, clock) = suspended(|_| ());
+        let waited = intake.end(TIME, true, || true);
+        assert_eq!(waited, Err(DrainError::Interrupted));
+        let at = next_wait(&intake);
+        assert!(at.is_some() && at <= Some(clock.now() + TIME), "{at:?}");
     }
 }

@@ -14,7 +14,12 @@ mod sign;
 
 pub use clock::wall_now;
 pub use intake::{DrainError, PutError};
-pub(crate) use {clock::Clock, driver::Driver, intake::Intake, runtime::Runtime};
+pub(crate) use {
+    clock::{Clock, Patience},
+    driver::Driver,
+    intake::Intake,
+    runtime::Runtime,
+};
 
 use crate::{definition::Invalid, secret::Secret};
 

@@ -43,7 +43,7 @@ use crate::{
     definition::{Invalid, StreamDefinition},
     fragment::DropReason,
     media::{Frame, Track},
-    net::{Clock, Driver, Intake, Runtime, Service},
+    net::{Clock, Driver, Intake, Patience, Runtime, Service},
     session::{Fatal, Session, Stats, StreamError},
     time::Timestamp,
 };
@@ -192,12 +192,8 @@ impl Stream {
     /// # Errors
     /// As [`Self::stop`].
     pub fn stop_within(&self, limit: Duration) -> Result<(), StreamError> {
-        let give_up = Clock::start();
-        let patience = limit + STOP_GRACE;
-        match self
-            .intake
-            .end(limit, true, || give_up.now().since_start() < patience)
-        {
+        let patience = Patience::of(limit + STOP_GRACE);
+        match self.intake.end(limit, true, || patience.lasts()) {
             Ok(()) => Ok(()),
             Err(DrainError::Interrupted) => self.left_behind(),
             Err(DrainError::Failed(error)) => Err(error),

@@ -3,6 +3,8 @@
 //! Belongs here: what is waited for, what counts as missing, the last events. Does not belong here: how a connection is
 //! drained (`link`).
 
+use std::time::Duration;
+
 use super::{Event, Failure, Fatal, Output, Session, StreamError, policy::Cause, state::State};
 use crate::{
     fragment::{DropReason, FragmentId},
@@ -45,6 +47,13 @@ impl Session {
     pub fn resume(&mut self) {
         if self.ending.is_some_and(|ending| !ending.stop) {
             self.ending = None;
+        }
+    }
+
+    /// Nothing could be sent in a suspend, so whoever waits for the end waits as long as before it.
+    pub(super) fn suspended(&mut self, time: Duration) {
+        if let Some(ending) = &mut self.ending {
+            ending.deadline = ending.deadline + time;
         }
     }
 

@@ -75,6 +75,8 @@ pub enum Input<'a> {
     Response(&'a [u8]),
     /// The response of PutMedia ended.
     Closed,
+    /// The machine was suspended for so long, and `now` went on.
+    Suspended(Duration),
 }
 
 /// The answer of DescribeStream.
@@ -251,6 +253,7 @@ impl Session {
             (Input::Opened, Some(Call::PutMedia)) => self.opened(now),
             (Input::Response(bytes), Some(Call::PutMedia)) => self.response(now, bytes),
             (Input::Closed, Some(Call::PutMedia)) => self.response_ended(now),
+            (Input::Suspended(time), _) => self.suspended(time),
             // The answer of something that was given up meanwhile.
             _ => {}
         }

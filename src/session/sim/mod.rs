@@ -24,7 +24,7 @@ use self::{
     service::{Faults, Service, Stream},
     source::Source,
 };
-use super::{Ack, Call, Event, Output, Refused, Session, Stats, StreamError};
+use super::{Ack, Call, Event, Input, Output, Refused, Session, Stats, StreamError};
 use crate::{
     definition::{StreamDefinition, StreamName, StreamingType},
     fragment::{DropReason, tests::tracks},
@@ -201,6 +201,22 @@ impl World {
     pub(super) fn ask_for_end(&mut self, limit: Duration, stop: bool) {
         self.session.end(self.now, self.now + limit, stop);
         self.end_by = Some(self.now + limit);
+    }
+
+    /// The machine is suspended: the time passes at once. What was to come meanwhile comes after it; first of all a frame, if
+    /// that is what wakes the driver.
+    fn suspend(&mut self, time: Duration, frame_first: bool) {
+        self.now = self.now + time;
+        self.end_by = self.end_by.map(|by| by + time);
+        self.session.handle(self.now, Input::Suspended(time));
+        let frame = |(_, what): &(&_, &Happening)| matches!(what, Happening::Frame);
+        let frame = self.agenda.iter().find(frame).map(|(at, _)| *at);
+        if let Some(frame) = frame.filter(|_| frame_first)
+            && let Some(frame) = self.agenda.remove(&frame)
+        {
+            self.happen(frame);
+        }
+        self.turn();
     }
 
     /// The camera goes off, and everything that was taken is to arrive.

@@ -352,6 +352,53 @@ fn a_session_ends_by_itself_before_45_minutes_and_nothing_is_lost() {
 }
 
 #[test]
+fn an_hour_that_passes_at_once_costs_nothing_that_is_kept() {
+    // At any moment of a connection; whether the peer is still there or not; whatever wakes the driver after it.
+    for millis in (0..12_000).step_by(1130) {
+        for (dead, frame_first) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut world = World::seeded(millis);
+            world.run_for(Duration::from_millis(millis));
+            let kept = world.taken.clone();
+            if let Some(id) = world.body.filter(|_| dead) {
+                let link = world.connections.get_mut(&id).unwrap();
+                (link.cut, link.silent) = (true, true);
+            }
+            world.suspend(secs(3600), frame_first);
+            world.run_for(secs(150));
+            assert_eq!(world.stats().state, "streaming");
+            assert_eq!(world.drain(), Ok(()));
+            let missing = world.missing();
+            assert!(missing.iter().all(|number| !kept.contains(number)));
+            // A session that is idle by the clock ends its fragment, whose rest then has no place.
+            assert_eq!(missing.len() as u64, world.dropped(DropReason::NoKeyFrame));
+            assert!(
+                missing.len() < 20 && (!frame_first || missing.is_empty()),
+                "{missing:?}"
+            );
+            assert!(
+                millis < 1000 || world.service.sessions.len() > 1,
+                "it is over 40 minutes old"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_suspend_does_not_count_against_the_time_for_the_end() {
+    let mut world = World::seeded(7).away(10, 3640);
+    world.run_for(secs(15));
+    world.frames_left = 0;
+    world.ask_for_end(secs(60), true);
+    world.run_for(secs(10));
+    world.suspend(secs(3600), false);
+    world.run_while(world.now + secs(60), |world| {
+        world.session.ended().is_none()
+    });
+    assert_eq!(world.session.ended(), Some(&Ok(())));
+    assert_eq!(world.missing(), [0; 0]);
+}
+
+#[test]
 fn a_clock_that_is_set_forwards_makes_nothing_too_old() {
     let mut world = World::with(7, |definition| {
         definition.buffer_duration = secs(60);

@@ -98,11 +98,15 @@ fn live_through(seed: u64) -> World {
     for _ in 0..dice.u32(1..4) {
         let time = Duration::from_millis(dice.u64(0..40_000));
         world.run_for(time);
-        match dice.u32(0..6) {
+        match dice.u32(0..8) {
             0 => world.session.end_fragment(),
             1 => {
                 let limit = Duration::from_secs(600);
                 world.ask_for_end(limit, false);
+            }
+            3 => {
+                let time = Duration::from_millis(dice.u64(1000..7_200_000));
+                world.suspend(time, dice.bool());
             }
             // The application gives up waiting for room, and with it that frame.
             2 if world.waiting.is_some() => {
