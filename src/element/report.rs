@@ -199,6 +199,23 @@ impl StreamCallbacks for Report {
         });
     }
 
+    fn clock_offset(&self, millis: i64) {
+        self.to(|element| {
+            match millis {
+                0 => gst::info!(CAT, obj = element, "the device's clock is right again"),
+                _ => gst::warning!(
+                    CAT,
+                    obj = element,
+                    "the device's clock is wrong: the service's is {millis} ms ahead, and signatures go by that"
+                ),
+            }
+            let structure = gst::Structure::builder("kvs-clock-offset")
+                .field("offset", millis)
+                .build();
+            post(element, structure);
+        });
+    }
+
     fn key_frame_needed(&self) {
         self.to(|element| {
             // Not on the producer's thread: the event runs through the elements in front.
@@ -333,5 +350,6 @@ pub(super) fn structure(stats: &Stats) -> gst::Structure {
         .field("sessions", stats.sessions)
         .field("connection-attempts", stats.connection_attempts)
         .field("persisted-latency", latency)
+        .field("clock-offset", stats.clock_offset_ms)
         .build()
 }

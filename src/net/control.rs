@@ -1,10 +1,10 @@
 //! The control plane, by the AWS SDK: DescribeStream, CreateStream, TagStream, GetDataEndpoint.
 //!
 //! In: the [`Service`] and the [`StreamDefinition`]. Out: what the session has to know, or a [`Failure`].
-//! Belongs here: one attempt of each call. Does not belong here: retries and what follows from an answer
+//! Belongs here: one attempt of each call, signed again if it was the device's clock that was wrong. Does not belong here: retries and what follows from an answer
 //! ([`crate::session`]), PutMedia ([`super::put_media`]).
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, future::Future, time::Duration};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesisvideo::{
@@ -19,7 +19,10 @@ use aws_sdk_kinesisvideo::{
 };
 use reqwest::Url;
 
-use super::{Service, failure};
+use super::{
+    Service, failure,
+    signing_clock::{SigningClock, is_authentic},
+};
 use crate::{
     definition::{Invalid, StreamDefinition},
     session::{Call, Cause, Described, Failure, StreamStatus},
@@ -42,6 +45,11 @@ impl DataEndpoint {
             ));
         }
         Ok(Self(url))
+    }
+
+    /// Its answers are its own.
+    pub(crate) fn is_authentic(&self) -> bool {
+        is_authentic(&self.0)
     }
 
     /// The URI of an API.
@@ -105,6 +113,9 @@ pub(crate) struct ControlPlane {
     place: String,
     /// The control plane is `http`, so the data endpoint may be.
     plain: bool,
+    clock: SigningClock,
+    /// Its answers are its own: their date is to be believed.
+    authentic: bool,
 }
 
 impl ControlPlane {
@@ -116,6 +127,7 @@ impl ControlPlane {
         service: &Service,
         definition: &StreamDefinition,
         credentials: SharedCredentialsProvider,
+        clock: SigningClock,
     ) -> Result<Self, Invalid> {
         check_region(&service.region)?;
         let endpoint = service
@@ -130,6 +142,9 @@ impl ControlPlane {
             // The provider keeps what is worth keeping; a refusal is answered with what it has then.
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
+            // PutMedia goes by the same clock. The correction of the SDK is its own, and believes every answer.
+            .time_source(clock.clone())
+            .disable_clock_skew_correction(true)
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(definition.connection_timeout)
@@ -149,15 +164,16 @@ impl ControlPlane {
                 Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
                 None => format!("the control plane of {}", service.region),
             },
+            authentic: endpoint.as_ref().is_none_or(is_authentic),
             plain: endpoint.is_some_and(|endpoint| endpoint.scheme() == "http"),
+            clock,
         })
     }
 
     /// DescribeStream.
     pub(crate) async fn describe(&self) -> Result<Described, Failure> {
         let call = self.client.describe_stream().stream_name(&self.name);
-        let answer = Box::pin(call.send()).await;
-        let answer = answer.map_err(|error| self.failure(Call::Describe, &error))?;
+        let answer = self.ask(Call::Describe, || call.clone().send()).await?;
         let Some(stream) = answer.stream_info else {
             return Err(self.senseless(Call::Describe, "without StreamInfo"));
         };
@@ -183,8 +199,7 @@ impl ControlPlane {
             .stream_name(&self.name)
             .media_type(content_type)
             .data_retention_in_hours(i32::try_from(hours).unwrap_or(i32::MAX));
-        let answer = Box::pin(call.send()).await;
-        answer.map_err(|error| self.failure(Call::Create, &error))?;
+        self.ask(Call::Create, || call.clone().send()).await?;
         Ok(())
     }
 
@@ -195,8 +210,7 @@ impl ControlPlane {
             .tag_stream()
             .stream_name(&self.name)
             .set_tags(Some(self.tags.iter().cloned().collect()));
-        let answer = Box::pin(call.send()).await;
-        answer.map_err(|error| self.failure(Call::Tag, &error))?;
+        self.ask(Call::Tag, || call.clone().send()).await?;
         Ok(())
     }
 
@@ -207,13 +221,34 @@ impl ControlPlane {
             .get_data_endpoint()
             .stream_name(&self.name)
             .api_name(ApiName::PutMedia);
-        let answer = Box::pin(call.send()).await;
-        let answer = answer.map_err(|error| self.failure(Call::Resolve, &error))?;
+        let answer = self.ask(Call::Resolve, || call.clone().send()).await?;
         let Some(text) = answer.data_endpoint else {
             return Err(self.senseless(Call::Resolve, "without DataEndpoint"));
         };
         DataEndpoint::parse(&text, self.plain)
             .map_err(|reason| failure::request(Call::Resolve, reason))
+    }
+
+    /// Sends a request; once more when it was refused for the time of its signature only.
+    async fn ask<T, E, F>(&self, call: Call, send: impl Fn() -> F) -> Result<T, Failure>
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let signed_ms = self.clock.offset_ms();
+        let error = match Box::pin(send()).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let failure = self.failure(call, &error);
+        let date = error
+            .raw_response()
+            .and_then(|raw| raw.headers().get("date"));
+        if !self.authentic || !self.clock.learn(signed_ms, &failure, date) {
+            return Err(failure);
+        }
+        let again = Box::pin(send()).await;
+        again.map_err(|error| self.failure(call, &error))
     }
 
     /// An answer that is none: rather a proxy than the service, so it is tried again.
@@ -300,8 +335,9 @@ mod tests {
         service: &Service,
         definition: &StreamDefinition,
     ) -> Result<ControlPlane, Invalid> {
-        let credentials = credentials::provider(&service.credentials, &service.region);
-        ControlPlane::new(service, definition, credentials)
+        let clock = SigningClock::default();
+        let credentials = credentials::provider(&service.credentials, &service.region, &clock);
+        ControlPlane::new(service, definition, credentials, clock)
     }
 
     fn control(endpoint: String) -> ControlPlane {
@@ -424,6 +460,10 @@ mod tests {
         assert!(plain("http://127.0.0.1:1"));
         assert!(!plain("https://127.0.0.1:1"));
         assert!(!control_of(&service(None), &definition()).unwrap().plain);
+        let authentic = |endpoint: &str| control(endpoint.into()).authentic;
+        assert!(authentic("http://127.0.0.1:1") && authentic("https://192.0.2.1"));
+        assert!(!authentic("http://192.0.2.1"));
+        assert!(control_of(&service(None), &definition()).unwrap().authentic);
     }
 
     #[tokio::test]
@@ -565,10 +605,59 @@ mod tests {
                 Err(CredentialsError::not_loaded("none here"))
             }),
         );
-        let control = ControlPlane::new(&service, &definition(), nobody).unwrap();
+        let control =
+            ControlPlane::new(&service, &definition(), nobody, SigningClock::default()).unwrap();
         let failure = control.describe().await.unwrap_err();
         assert_eq!(failure.cause, Cause::Credentials);
         assert!(failure.message.contains("none here"), "{failure}");
+    }
+
+    /// The service refuses the signature, and says what time it is.
+    #[tokio::test]
+    async fn what_is_refused_for_its_time_is_signed_again_once() {
+        let refused = r#"{"message":"Signature not yet current"}"#;
+        let refused = format!(
+            "HTTP/1.1 403 -\r\ndate: Tue, 14 Nov 2023 22:13:20 GMT\r\nx-amzn-ErrorType: InvalidSignatureException\r\n\
+             content-length: {}\r\n\r\n{refused}",
+            refused.len()
+        );
+        let taken = "HTTP/1.1 200 -\r\ncontent-length: 2\r\n\r\n{}";
+        for last in [taken, &refused] {
+            let (listener, address) = peer::listen().await;
+            let control = control(format!("http://{address}"));
+            let (outcome, dates) = tokio::join!(control.tag(), async {
+                let mut dates = Vec::new();
+                for answer in [refused.as_str(), last] {
+                    let (mut socket, _) = listener.accept().await.unwrap();
+                    let head = peer::head(&mut socket).await;
+                    dates.push(check::header(&head, "x-amz-date").unwrap().to_owned());
+                    peer::say(&mut socket, answer).await;
+                }
+                dates
+            });
+            assert!(dates[1].starts_with("20231114T22"), "{dates:?}");
+            assert_ne!(dates[0], dates[1]);
+            let refused_again = outcome.map_err(|failure| failure.message);
+            assert_eq!(
+                refused_again,
+                match last == taken {
+                    true => Ok(()),
+                    false => Err("Signature not yet current".to_owned()),
+                }
+            );
+        }
+    }
+
+    /// Anybody on the way could have said so.
+    #[tokio::test]
+    async fn over_the_network_as_it_is_no_time_is_believed() {
+        let headers = "date: Tue, 14 Nov 2023 22:13:20 GMT\r\nx-amzn-ErrorType: InvalidSignatureException\r\n";
+        let (mut control, asked) = answering(403, headers, json!({})).await;
+        control.authentic = false;
+        let failure = control.tag().await.unwrap_err();
+        asked.await.unwrap();
+        assert!(matches!(failure.cause, Cause::Answer { status: 403, .. }));
+        assert_eq!(control.clock.offset_ms(), 0);
     }
 
     #[test]

@@ -13,15 +13,21 @@ use aws_credential_types::{
     Credentials as Keys,
     provider::{self, ProvideCredentials, SharedCredentialsProvider, future},
 };
+use aws_smithy_async::time::TimeSource;
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{Credentials, clock::system_now};
+use super::{Credentials, signing_clock::SigningClock};
 
 /// Credentials that end within this time are fetched anew: longer than any call takes.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
 
 /// The provider of these credentials. Touches neither network nor files; needs no runtime.
-pub(crate) fn provider(credentials: &Credentials, region: &str) -> SharedCredentialsProvider {
+/// What expires is measured by `clock`: the service does so by its own.
+pub(crate) fn provider(
+    credentials: &Credentials,
+    region: &str,
+    clock: &SigningClock,
+) -> SharedCredentialsProvider {
     match credentials {
         Credentials::Static {
             access_key,
@@ -40,6 +46,7 @@ pub(crate) fn provider(credentials: &Credentials, region: &str) -> SharedCredent
             region: Region::new(region.to_owned()),
             chain: OnceCell::new(),
             kept: Mutex::new(None),
+            clock: clock.clone(),
         }),
     }
 }
@@ -50,12 +57,16 @@ struct LazyChain {
     chain: OnceCell<DefaultCredentialsChain>,
     /// What expires is kept until then. What does not is asked for each time: it costs nothing, and a file may change.
     kept: Mutex<Option<Keys>>,
+    clock: SigningClock,
 }
 
 impl LazyChain {
     async fn keys(&self) -> provider::Result {
         let mut kept = self.kept.lock().await;
-        if let Some(keys) = kept.as_ref().filter(|keys| is_fresh(keys, system_now())) {
+        if let Some(keys) = kept
+            .as_ref()
+            .filter(|keys| is_fresh(keys, self.clock.now()))
+        {
             return Ok(keys.clone());
         }
         let chain = self
@@ -107,6 +118,7 @@ mod tests {
                 session_token: Some(Secret::new("TOKEN")),
             },
             "us-west-2",
+            &SigningClock::default(),
         );
         let keys = provider.provide_credentials().await.unwrap();
         assert_eq!(keys.access_key_id(), "AKID");
@@ -124,7 +136,11 @@ mod tests {
     /// Not async: there is no runtime.
     #[test]
     fn the_default_chain_is_not_made_before_it_is_asked() {
-        let provider = provider(&Credentials::DefaultChain, "us-west-2");
+        let provider = provider(
+            &Credentials::DefaultChain,
+            "us-west-2",
+            &SigningClock::default(),
+        );
         assert!(format!("{provider:?}").contains("us-west-2"));
     }
 

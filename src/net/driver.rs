@@ -21,6 +21,7 @@ use super::{
     credentials,
     intake::Intake,
     put_media::{PutMedia, Response},
+    signing_clock::SigningClock,
 };
 use crate::{
     definition::{Invalid, StreamDefinition},
@@ -42,6 +43,9 @@ pub(crate) struct Driver {
     control: Arc<ControlPlane>,
     put_media: Arc<PutMedia>,
     endpoint: Option<DataEndpoint>,
+    signing: SigningClock,
+    /// The offset that the session knows of.
+    offset_ms: i64,
     /// The body of the PutMedia request that is under way; dropped, the body ends.
     body: Option<mpsc::Sender<Bytes>>,
 }
@@ -77,15 +81,20 @@ impl Driver {
         definition: StreamDefinition,
         intake: Arc<Intake>,
         clock: Clock,
+        signing: SigningClock,
         callbacks: Arc<dyn StreamCallbacks>,
     ) -> Result<Self, Invalid> {
-        let provider = credentials::provider(&service.credentials, &service.region);
+        let provider = credentials::provider(&service.credentials, &service.region, &signing);
+        let control = ControlPlane::new(service, &definition, provider.clone(), signing.clone())?;
+        let put_media = PutMedia::new(service, &definition, provider, signing.clone())?;
         Ok(Self {
-            control: Arc::new(ControlPlane::new(service, &definition, provider.clone())?),
-            put_media: Arc::new(PutMedia::new(service, &definition, provider)?),
+            control: Arc::new(control),
+            put_media: Arc::new(put_media),
             intake,
             clock,
             callbacks,
+            signing,
+            offset_ms: 0,
             endpoint: None,
             body: None,
         })
@@ -225,6 +234,10 @@ impl Driver {
     }
 
     fn answered(&mut self, answer: Answer) -> UnderWay {
+        let offset_ms = self.signing.offset_ms();
+        if offset_ms != std::mem::replace(&mut self.offset_ms, offset_ms) {
+            self.handle(Input::ClockOffset(offset_ms));
+        }
         let mut under_way = UnderWay::Nothing;
         match answer {
             Answer::Described(described) => self.handle(Input::Described(described)),

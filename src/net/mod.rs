@@ -11,6 +11,7 @@ mod intake;
 mod put_media;
 mod runtime;
 mod sign;
+mod signing_clock;
 
 pub use clock::wall_now;
 pub use intake::{DrainError, PutError};
@@ -19,6 +20,7 @@ pub(crate) use {
     driver::Driver,
     intake::Intake,
     runtime::Runtime,
+    signing_clock::SigningClock,
 };
 
 use crate::{definition::Invalid, secret::Secret};

@@ -5,6 +5,7 @@
 //! ([`crate::session`], [`crate::mkv`]), when to open and to close.
 
 use std::{
+    collections::VecDeque,
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -17,16 +18,17 @@ use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, SharedCredentialsProvider},
 };
+use aws_smithy_async::time::TimeSource;
 use bytes::Bytes;
 use futures_core::Stream;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{HOST, TRANSFER_ENCODING, USER_AGENT},
+    header::{DATE, HOST, TRANSFER_ENCODING, USER_AGENT},
 };
 use reqwest::{Body, Client, redirect};
 use tokio::sync::mpsc;
 
-use super::{Service, clock::system_now, control::DataEndpoint, failure, sign};
+use super::{Service, control::DataEndpoint, failure, sign, signing_clock::SigningClock};
 use crate::{
     definition::{Invalid, StreamDefinition, TimecodeType},
     session::{Call, Failure},
@@ -53,6 +55,7 @@ pub(crate) struct PutMedia {
     /// All headers that do not change: all but those of the time, the host and the signature.
     headers: HeaderMap,
     patience: Duration,
+    clock: SigningClock,
 }
 
 impl PutMedia {
@@ -65,6 +68,7 @@ impl PutMedia {
         service: &Service,
         definition: &StreamDefinition,
         credentials: SharedCredentialsProvider,
+        clock: SigningClock,
     ) -> Result<Self, Invalid> {
         Ok(Self {
             client: client(service, definition)?,
@@ -72,17 +76,47 @@ impl PutMedia {
             region: service.region.clone(),
             headers: headers(service, definition)?,
             patience: definition.completion_timeout,
+            clock,
         })
     }
 
-    /// Connects, sends the head, and waits for that of the response. `body` goes out meanwhile and afterwards: each chunk
-    /// at once, and the terminating one when its sender is dropped. Dropping this future, or the [`Response`], aborts the
-    /// connection: the receiver of the body is dropped, and no terminating chunk is sent.
+    /// Connects, sends the head, and waits for that of the response; once more when it was refused for the time of its
+    /// signature only. `body` goes out meanwhile and afterwards: each chunk at once, and the terminating one when its
+    /// sender is dropped. Dropping this future, or the [`Response`], aborts the connection: the receiver of the body is
+    /// dropped, and no terminating chunk is sent.
     pub(crate) async fn open(
         &self,
         endpoint: &DataEndpoint,
         start: Timestamp,
         body: mpsc::Receiver<Bytes>,
+    ) -> Result<Response, Failure> {
+        let mut media = Media::new(body);
+        let mut again = false;
+        loop {
+            let signed_ms = self.clock.offset_ms();
+            let mut response = self.send(endpoint, start, media).await?;
+            if response.head.status() == http::StatusCode::OK {
+                response.link.accepted();
+                return Ok(response);
+            }
+            let failure = response.refusal(self.patience).await;
+            let date = response.head.headers().get(DATE);
+            let date = date.and_then(|date| date.to_str().ok());
+            let learnt =
+                !again && endpoint.is_authentic() && self.clock.learn(signed_ms, &failure, date);
+            media = match response.link.cut() {
+                Some(media) if learnt => media.rewound(),
+                _ => return Err(failure),
+            };
+            again = true;
+        }
+    }
+
+    async fn send(
+        &self,
+        endpoint: &DataEndpoint,
+        start: Timestamp,
+        media: Media,
     ) -> Result<Response, Failure> {
         let keys = tokio::time::timeout(self.patience, self.credentials.provide_credentials());
         let keys = keys
@@ -91,10 +125,10 @@ impl PutMedia {
             .map_err(|error| failure::credentials(Call::PutMedia, &error))?;
         let url = endpoint.url("putMedia");
         let headers = self
-            .signed(&url, &endpoint.host(), start, &keys, system_now())
+            .signed(&url, &endpoint.host(), start, &keys, self.clock.now())
             .map_err(|error| failure::request(Call::PutMedia, failure::chain(&*error)))?;
         let link = Link(Arc::new(Mutex::new(Flow {
-            media: Some(body),
+            media: Some(media),
             waiting: None,
         })));
         let body = MediaBody(Arc::clone(&link.0));
@@ -107,16 +141,7 @@ impl PutMedia {
                 failure::transport(Call::PutMedia, &url, &error.without_url())
             }
         })?;
-        let response = Response {
-            head,
-            url,
-            _link: link,
-        };
-        if response.head.status() == http::StatusCode::OK {
-            Ok(response)
-        } else {
-            Err(response.into_failure(self.patience).await)
-        }
+        Ok(Response { head, url, link })
     }
 
     fn signed(
@@ -201,7 +226,7 @@ fn headers(service: &Service, definition: &StreamDefinition) -> Result<HeaderMap
 pub(crate) struct Response {
     head: reqwest::Response,
     url: String,
-    _link: Link,
+    link: Link,
 }
 
 impl Response {
@@ -214,7 +239,7 @@ impl Response {
     }
 
     /// A refusal, with as much of its body as comes in time.
-    async fn into_failure(mut self, patience: Duration) -> Failure {
+    async fn refusal(&mut self, patience: Duration) -> Failure {
         let mut body = Vec::new();
         let read = async {
             while let Ok(Some(chunk)) = self.chunk().await {
@@ -250,9 +275,48 @@ impl Response {
 #[derive(Debug)]
 struct Flow {
     /// `None` when the connection is aborted.
-    media: Option<mpsc::Receiver<Bytes>>,
+    media: Option<Media>,
     /// The connection, when it waits for media.
     waiting: Option<Waker>,
+}
+
+/// What is to be sent.
+#[derive(Debug)]
+struct Media {
+    chunks: mpsc::Receiver<Bytes>,
+    /// What goes before them: it was taken by a connection that was refused.
+    before: VecDeque<Bytes>,
+    /// What was taken so far, until the request is accepted. The session gives no more than a header before that.
+    taken: Option<VecDeque<Bytes>>,
+}
+
+impl Media {
+    fn new(chunks: mpsc::Receiver<Bytes>) -> Self {
+        Self {
+            chunks,
+            before: VecDeque::new(),
+            taken: Some(VecDeque::new()),
+        }
+    }
+
+    /// For another connection.
+    fn rewound(mut self) -> Self {
+        let taken = self.taken.get_or_insert_default();
+        taken.append(&mut self.before);
+        std::mem::swap(taken, &mut self.before);
+        self
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let chunk = match self.before.pop_front() {
+            Some(chunk) => Poll::Ready(Some(chunk)),
+            None => self.chunks.poll_recv(cx),
+        };
+        if let (Poll::Ready(Some(chunk)), Some(taken)) = (&chunk, &mut self.taken) {
+            taken.push_back(chunk.clone());
+        }
+        chunk
+    }
 }
 
 fn lock(flow: &Mutex<Flow>) -> MutexGuard<'_, Flow> {
@@ -264,15 +328,29 @@ fn lock(flow: &Mutex<Flow>) -> MutexGuard<'_, Flow> {
 #[derive(Debug)]
 struct Link(Arc<Mutex<Flow>>);
 
-impl Drop for Link {
-    fn drop(&mut self) {
+impl Link {
+    /// Nothing has to be sent again.
+    fn accepted(&self) {
+        if let Some(media) = &mut lock(&self.0).media {
+            media.taken = None;
+        }
+    }
+
+    /// Aborts the connection: what it was to send.
+    fn cut(&self) -> Option<Media> {
         let mut flow = lock(&self.0);
         let (media, waiting) = (flow.media.take(), flow.waiting.take());
         drop(flow);
-        drop(media);
         if let Some(connection) = waiting {
             connection.wake();
         }
+        media
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        drop(self.cut());
     }
 }
 
@@ -288,7 +366,7 @@ impl Stream for MediaBody {
         let Some(media) = &mut flow.media else {
             return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
         };
-        let chunk = media.poll_recv(cx);
+        let chunk = media.poll_next(cx);
         flow.waiting = chunk.is_pending().then(|| cx.waker().clone());
         chunk.map(|chunk| chunk.map(Ok))
     }
@@ -373,8 +451,9 @@ mod tests {
 
     fn put_media() -> PutMedia {
         let service = service();
-        let credentials = credentials::provider(&service.credentials, &service.region);
-        PutMedia::new(&service, &definition(), credentials).unwrap()
+        let clock = SigningClock::default();
+        let credentials = credentials::provider(&service.credentials, &service.region, &clock);
+        PutMedia::new(&service, &definition(), credentials, clock).unwrap()
     }
 
     fn endpoint(uri: &str) -> DataEndpoint {
@@ -660,6 +739,51 @@ mod tests {
         let failure = response.unwrap_err();
         assert_eq!(failure.cause, Cause::Transport);
         assert!(failure.message.contains("InvalidContentType"), "{failure}");
+    }
+
+    /// The service refuses the signature, and says what time it is. The header goes out again, the rest after it.
+    #[tokio::test]
+    async fn what_is_refused_for_its_time_is_signed_again_once() {
+        const REFUSED: &str = "HTTP/1.1 403 Forbidden\r\ndate: Tue, 14 Nov 2023 22:13:20 GMT\r\n\
+             x-amzn-ErrorType: InvalidSignatureException\r\ncontent-length: 0\r\n\r\n";
+        for last in [OK, REFUSED] {
+            let (listener, address) = peer::listen().await;
+            let (sender, body) = mpsc::channel(2);
+            sender.send(Bytes::from_static(b"header")).await.unwrap();
+            let put_media = put_media();
+            let endpoint = endpoint(&format!("http://{address}"));
+            let (response, (heads, mut socket)) =
+                tokio::join!(put_media.open(&endpoint, Timestamp::ZERO, body), async {
+                    let mut heads = Vec::new();
+                    for answer in [REFUSED, last] {
+                        let (mut socket, _) = listener.accept().await.unwrap();
+                        heads.push(peer::head(&mut socket).await);
+                        peer::expect(&mut socket, b"6\r\nheader\r\n").await;
+                        peer::say(&mut socket, answer).await;
+                        if heads.len() == 2 {
+                            return (heads, socket);
+                        }
+                    }
+                    unreachable!("it is tried twice")
+                });
+            let date = check::header(&heads[1], "x-amz-date").unwrap();
+            assert!(date.starts_with("20231114T22"), "{date}");
+            assert_ne!(check::header(&heads[0], "x-amz-date"), Some(date));
+            for head in &heads {
+                assert_eq!(check::signature(head), check::expected(head, "S3CR3T"));
+            }
+            if last == REFUSED {
+                let Cause::Answer { code, .. } = response.unwrap_err().cause else {
+                    panic!("no answer");
+                };
+                assert_eq!(code, "InvalidSignatureException");
+                continue;
+            }
+            sender.send(Bytes::from_static(b"abc")).await.unwrap();
+            drop(sender);
+            peer::expect(&mut socket, b"3\r\nabc\r\n0\r\n\r\n").await;
+            drop(response);
+        }
     }
 
     /// The certificates of tests are made by the `local` feature's dependencies.

@@ -37,6 +37,9 @@ pub trait StreamCallbacks: Send + Sync + 'static {
     fn latency_pressure(&self, latency: Duration) {}
     /// Frames between these presentation times were dropped.
     fn frames_dropped(&self, reason: DropReason, frames: u64, from: Timestamp, to: Timestamp) {}
+    /// The device's clock is wrong: signatures go by the service's, which is so many milliseconds ahead (behind, if
+    /// negative). 0: it is right again. Timestamps of frames are not changed.
+    fn clock_offset(&self, millis: i64) {}
     /// Frames cannot be used until a key frame comes.
     fn key_frame_needed(&self) {}
     /// Everything that was put before the end was asked for ([`super::Stream::drain`],
@@ -83,6 +86,7 @@ pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
             buffer_duration,
         } => callbacks.duration_pressure(*duration, *buffer_duration),
         Event::LatencyPressure { latency } => callbacks.latency_pressure(*latency),
+        Event::ClockOffset { millis } => callbacks.clock_offset(*millis),
         Event::KeyFrameNeeded => callbacks.key_frame_needed(),
         Event::Drained => callbacks.drained(),
         Event::Failed(error) => callbacks.error(error),

@@ -43,7 +43,7 @@ use crate::{
     definition::{Invalid, StreamDefinition},
     fragment::DropReason,
     media::{Frame, Track},
-    net::{Clock, Driver, Intake, Patience, Runtime, Service},
+    net::{Clock, Driver, Intake, Patience, Runtime, Service, SigningClock},
     session::{Fatal, Session, Stats, StreamError},
     time::Timestamp,
 };
@@ -55,6 +55,7 @@ const STOP_GRACE: Duration = Duration::from_millis(500);
 pub struct Producer {
     runtime: Runtime,
     service: Service,
+    signing: SigningClock,
 }
 
 impl Producer {
@@ -66,6 +67,7 @@ impl Producer {
         Ok(Self {
             runtime: Runtime::start(thread_name)?,
             service,
+            signing: SigningClock::default(),
         })
     }
 
@@ -89,6 +91,7 @@ impl Producer {
             definition,
             Arc::clone(&intake),
             clock,
+            self.signing.clone(),
             callbacks,
         )?;
         self.runtime.spawn(driver);

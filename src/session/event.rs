@@ -74,6 +74,11 @@ pub enum Event {
         /// Latest presentation time of them.
         to: Timestamp,
     },
+    /// The device's clock is wrong, or right again: signatures go by the service's, which is so far ahead.
+    ClockOffset {
+        /// In milliseconds; negative: it is behind; 0: the clock is right again.
+        millis: i64,
+    },
     /// Frames cannot be used until a key frame comes: the encoder may be asked for one.
     KeyFrameNeeded,
     /// Everything that was put before the end was asked for is PERSISTED, or told as dropped; the stream may go on.
@@ -133,6 +138,8 @@ pub struct Stats {
     pub connection_attempts: u64,
     /// From the arrival of a fragment's last frame to its PERSISTED ack, of the newest such ack.
     pub persisted_latency: Option<Duration>,
+    /// How far the service's clock is ahead of the device's, in ms, when signatures have to go by it; else 0.
+    pub clock_offset_ms: i64,
 }
 
 impl Stats {

@@ -77,6 +77,8 @@ pub enum Input<'a> {
     Closed,
     /// The machine was suspended for so long, and `now` went on.
     Suspended(Duration),
+    /// So many milliseconds the clock of the service is now known to be ahead of the device's; 0: they agree.
+    ClockOffset(i64),
 }
 
 /// The answer of DescribeStream.
@@ -254,6 +256,10 @@ impl Session {
             (Input::Response(bytes), Some(Call::PutMedia)) => self.response(now, bytes),
             (Input::Closed, Some(Call::PutMedia)) => self.response_ended(now),
             (Input::Suspended(time), _) => self.suspended(time),
+            (Input::ClockOffset(millis), _) if !self.is_stopped() => {
+                self.stats.clock_offset_ms = millis;
+                self.tell(Event::ClockOffset { millis });
+            }
             // The answer of something that was given up meanwhile.
             _ => {}
         }

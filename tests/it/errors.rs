@@ -78,6 +78,31 @@ fn wrong_credentials_are_one_error(access_key: &str, secret_key: &str) {
     );
 }
 
+/// A wrong key is refused although the clock is wrong, too: the request is signed again by the service's clock, once, and
+/// the second refusal is the ERROR.
+#[test]
+fn a_wrong_key_is_an_error_although_the_clock_is_wrong_too() {
+    let local = service();
+    local.inject("clock:600000".parse().unwrap());
+    let heard = run_into_error(&format!(
+        "{} ! kvssink name=sink stream-name=cam {} access-key=AKIDLOCAL secret-key={WRONG_SECRET}",
+        test_source(500, 25, true),
+        properties(&local)
+    ));
+    let error = heard.the_error("sink");
+    assert!(
+        error.error().matches(gst::ResourceError::NotAuthorized),
+        "{error:?}"
+    );
+    assert_eq!(heard.told("kvs-clock-offset").len(), 1, "{heard:#?}");
+    let [for_the_time, for_the_key] = &local.requests()[..] else {
+        panic!("{:?}", local.requests())
+    };
+    assert_eq!((for_the_time.status, for_the_key.status), (403, 403));
+    let request_id: String = error.details().unwrap().get("request-id").unwrap();
+    assert_eq!(request_id, for_the_key.request_id);
+}
+
 /// A stream that does not exist and must not be created is one ERROR that names it and what to do.
 #[test]
 fn an_unknown_stream_that_must_not_be_created_is_named() {

@@ -12,7 +12,7 @@ use test_case::test_case;
 
 use super::support::{
     PATIENCE, Pipeline, accounts,
-    bus::{Heard, is_eos, is_error},
+    bus::{Heard, is_eos, is_error, is_warning},
     feed::{Clip, Fed, hashes},
     media, properties, service, service_with,
     stored::{self, from_first},
@@ -298,4 +298,53 @@ fn delete(local: &Local, arn: &str) {
                 .send(),
         )
         .unwrap();
+}
+
+/// A device whose clock is ten minutes wrong, either way, streams: each change of the difference is told once, by a message
+/// and in `stats`, without a WARNING. When the clock is set right in mid-stream, the next connection notices. Timestamps
+/// stay what the device says all the while.
+#[test_case(600_000; "the device is behind")]
+#[test_case(-600_000; "the device is ahead")]
+fn a_wrong_clock_is_noticed_and_so_is_its_correction(ahead_ms: i64) {
+    let local = service();
+    local.inject(format!("clock:{ahead_ms}").parse().unwrap());
+    let offsets = |heard: &Heard| -> Vec<i64> {
+        let told = heard.told("kvs-clock-offset").into_iter();
+        told.map(|told| told.get("offset").unwrap()).collect()
+    };
+    let offset = |fed: &Fed| fed.stats().get::<i64>("clock-offset").unwrap();
+    let clip = Clip::test(60, 10);
+    let mut fed = Fed::playing(&format!("stream-name=cam {}", properties(&local)), &clip);
+    fed.put_all(&clip.buffers[..30]);
+    assert!(local.wait_for(PATIENCE, |local| local.fragments("cam").len() >= 2));
+    let learnt = offset(&fed);
+    // By as much as the test takes from the service's answer to here, and by the second that a Date is rounded down.
+    assert!(learnt.abs_diff(ahead_ms) < 60_000, "{learnt}");
+    local.clear_faults();
+    local.inject("end-after:1".parse().unwrap());
+    fed.until(|message| is_warning(message) || is_error(message, "sink"));
+    fed.put_all(&clip.buffers[30..]);
+    fed.finish();
+    assert_eq!(offset(&fed), 0);
+    assert_eq!(offsets(&fed.heard), [learnt, 0]);
+    assert_eq!(accounts(&fed.stats()), [60, 60, 0, 0]);
+    assert_eq!(hashes(&stored_frames(&local)), clip.hashes());
+    assert!(fed.heard.errors("sink").is_empty(), "{:#?}", fed.heard);
+    assert_eq!(fed.heard.warnings("sink").len(), 1, "the cut");
+    // One refusal for each change; each call after it is right at once.
+    let refused = local
+        .requests()
+        .into_iter()
+        .filter(|request| request.status == 403);
+    assert_eq!(refused.count(), 2);
+    let fragments = local.fragments("cam");
+    for fragment in fragments {
+        let late = fragment
+            .server_timestamp_ms
+            .abs_diff(fragment.producer_timestamp_ms);
+        assert!(
+            late < 300_000,
+            "the timestamps were shifted, too: {fragment:?}"
+        );
+    }
 }
