@@ -7,6 +7,7 @@ mod errors;
 mod faults;
 mod files;
 mod inspect;
+mod leaks;
 mod lifecycle;
 mod local_binary;
 mod pipelines;
