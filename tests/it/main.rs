@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod aws_client;
+mod endurance;
 mod errors;
 mod faults;
 mod files;
 mod inspect;
+mod leaks;
 mod lifecycle;
 mod local_binary;
 mod pipelines;

@@ -6,7 +6,7 @@ use crate::support::{
     PATIENCE, Pipeline, accounts,
     bus::{self, Heard},
     feed::{Clip, Fed, hash, hashes},
-    log::eventually,
+    log::{eventually, threads},
     port::Reserved,
     properties, service, stored, test_source,
 };
@@ -193,16 +193,6 @@ fn secrets_cannot_be_read_back() {
     );
     assert!(!graph.contains("hush"), "{graph}");
     fed.heard.stop(&fed.pipeline);
-}
-
-/// Names of the threads of this process.
-fn threads() -> Vec<String> {
-    std::fs::read_dir("/proc/self/task")
-        .unwrap()
-        // One may end meanwhile.
-        .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok())
-        .map(|name| name.trim().to_owned())
-        .collect()
 }
 
 /// The element has one thread, named after it, while it runs, and none after NULL: with a service, and without.

@@ -53,6 +53,14 @@ pub(crate) fn record(launch: &str) -> Clip {
     clip.clone()
 }
 
+/// A picture that does not compress: 8 Mbit/s, a key frame every `gop` frames.
+pub(crate) fn large_source(frames: u32, gop: u32) -> String {
+    format!(
+        "videotestsrc pattern=snow num-buffers={frames} ! video/x-raw,format=I420,width=480,height=360,framerate=25/1 \
+         ! x264enc key-int-max={gop} option-string=scenecut=0 speed-preset=ultrafast bframes=0 bitrate=8000 ! h264parse"
+    )
+}
+
 impl Clip {
     /// The picture of [`super::test_source`], as fast as it can be made.
     pub(crate) fn test(frames: u32, gop: u32) -> Self {
@@ -61,9 +69,14 @@ impl Clip {
 
     /// A picture that does not compress: some 40 kB per frame, a key frame every `gop` frames.
     pub(crate) fn large(frames: u32, gop: u32) -> Self {
+        record(&large_source(frames, gop))
+    }
+
+    /// A picture of a few bytes, a key frame every `gop` frames.
+    pub(crate) fn small(frames: u32, gop: u32) -> Self {
         record(&format!(
-            "videotestsrc pattern=snow num-buffers={frames} ! video/x-raw,format=I420,width=480,height=360,framerate=25/1 \
-             ! x264enc key-int-max={gop} option-string=scenecut=0 speed-preset=ultrafast bframes=0 bitrate=8000 ! h264parse"
+            "videotestsrc pattern=black num-buffers={frames} ! video/x-raw,format=I420,width=64,height=64,framerate=25/1 \
+             ! x264enc key-int-max={gop} option-string=scenecut=0 speed-preset=ultrafast bframes=2 ! h264parse"
         ))
     }
 
@@ -119,19 +132,29 @@ impl Fed {
     /// In PLAYING, with the beginning of `clip` pushed.
     pub(crate) fn playing(properties: &str, clip: &Clip) -> Self {
         let fed = Self::new(properties);
-        fed.play();
-        for event in &clip.events {
-            assert!(fed.event(event.clone()), "{event:?}");
-        }
+        fed.begin(clip);
         fed
+    }
+
+    /// To PLAYING, with the beginning of `clip` pushed.
+    pub(crate) fn begin(&self, clip: &Clip) {
+        self.play();
+        for event in &clip.events {
+            assert!(self.event(event.clone()), "{event:?}");
+        }
     }
 
     /// In NULL.
     pub(crate) fn new(properties: &str) -> Self {
+        Self::into(&format!("kvssink name=sink {properties}"))
+    }
+
+    /// Into another sink, in NULL.
+    pub(crate) fn into(sink: &str) -> Self {
         super::init();
         // A launch line of one element is no pipeline.
         let pipeline = Pipeline(gst::Pipeline::new());
-        let sink = gst::parse::launch(&format!("kvssink name=sink {properties}")).unwrap();
+        let sink = gst::parse::launch(sink).unwrap();
         pipeline.0.add(&sink).unwrap();
         let heard = Heard::of(&pipeline);
         let pad = gst::Pad::builder(gst::PadDirection::Src)

@@ -1,4 +1,4 @@
-//! What can be seen of the element from outside: its log lines, and conditions that nothing announces.
+//! What can be seen of the element from outside: its log lines, threads, and conditions that nothing announces.
 
 use std::{
     sync::mpsc::{Receiver, channel},
@@ -61,6 +61,16 @@ impl Drop for Lines {
             gst::log::remove_log_function(listener);
         }
     }
+}
+
+/// Names of the threads of this process.
+pub(crate) fn threads() -> Vec<String> {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        // One may end meanwhile.
+        .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok())
+        .map(|name| name.trim().to_owned())
+        .collect()
 }
 
 /// Looks again and again until `condition` holds, for what no message announces. False when it never does.

@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "not every test needs everything")]
 
+pub(crate) mod alone;
 pub(crate) mod bus;
 pub(crate) mod feed;
+mod leaks;
 pub(crate) mod log;
 pub(crate) mod media;
 pub(crate) mod port;
@@ -33,6 +35,7 @@ pub(crate) fn init() {
         gst::init().unwrap();
         gstkvssink::plugin_register_static().unwrap();
     });
+    leaks::watch();
 }
 
 /// A local service whose streams are ACTIVE soon.
@@ -131,7 +134,12 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
+        leaks::dropped();
         let _ = self.0.set_state(gst::State::Null);
+        // Messages that nobody has read hold their elements, which hold the bus.
+        if let Some(bus) = self.0.bus() {
+            bus.set_flushing(true);
+        }
     }
 }
 

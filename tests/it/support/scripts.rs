@@ -59,7 +59,11 @@ pub(crate) fn with_plugin(mut command: Command) -> Command {
         .env_remove("GST_PLUGIN_PATH_1_0")
         .env_remove("GST_REGISTRY_1_0")
         .env("GST_PLUGIN_PATH", plugins)
-        .env("GST_REGISTRY", temporary.join("gst-registry.bin"));
+        .env("GST_REGISTRY", temporary.join("gst-registry.bin"))
+        // It looks when GStreamer ends, as at the end of gst-launch-1.0, and warns: see `assert_success`.
+        .env("GST_TRACERS", "leaks")
+        .env("GST_DEBUG", "GST_TRACER:7")
+        .env("GST_DEBUG_NO_COLOR", "1");
     command
 }
 
@@ -187,7 +191,13 @@ impl Drop for Process {
 }
 
 impl Ended {
+    /// It ended with status 0, and GStreamer's tracer `leaks` has found nothing, if it was told to look.
     pub(crate) fn assert_success(&self) {
+        let left = self
+            .stderr
+            .lines()
+            .find(|line| line.contains(" TRACE ") && line.contains(" object-alive, "));
+        assert_eq!(left, None, "it leaves that behind");
         assert!(
             self.status.is_some_and(|status| status.success()),
             "{self:#?}"
