@@ -16,7 +16,7 @@ struct Condition {
 }
 
 impl Gate {
-    /// Before PLAYING, and before anything else follows it. `interrupt` is told whether the streaming thread must not wait.
+    /// Before PLAYING, and after it. `interrupt` is told whether the streaming thread must not wait.
     pub(super) fn play(&self, on: bool, interrupt: impl FnOnce(bool)) {
         self.change(|condition| condition.playing = on, interrupt);
     }
