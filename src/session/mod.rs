@@ -17,6 +17,8 @@
 //! Belongs here: states, deadlines, acks, the error policy. Does not belong here: sockets, tokio, GStreamer, URLs.
 
 mod ack;
+#[cfg(any(feature = "net", fuzzing, test))]
+pub(crate) mod answer;
 mod backoff;
 mod deadlines;
 mod end;
