@@ -24,7 +24,7 @@ pub(crate) fn refusal(
         call,
         cause: Cause::Answer {
             status,
-            code: exception(code).to_owned(),
+            code: printable(exception(code)),
             request_id: request_id.map(printable),
         },
         message: message.unwrap_or_else(|| "refused".into()),
@@ -102,5 +102,14 @@ mod tests {
             Some(said),
         );
         assert_eq!(failure.message, "The signature does not match.");
+    }
+
+    #[test]
+    fn a_code_is_one_line_of_bounded_length_too() {
+        let code = format!("Strange\n{}", "x".repeat(5000));
+        let failure = refusal(Call::PutMedia, 400, &code, None, None);
+        let said = failure.to_string();
+        assert!(!said.contains(char::is_control), "{said}");
+        assert!(said.len() < 2 * MAX_SAID, "{said}");
     }
 }
