@@ -25,7 +25,7 @@ mod end;
 mod event;
 mod frames;
 mod link;
-mod policy;
+pub(crate) mod policy;
 mod pressure;
 #[cfg(test)]
 mod sim;
