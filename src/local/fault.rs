@@ -213,6 +213,14 @@ impl FaultKind {
         (!matches!(self, Self::Clock { .. })).then_some(1)
     }
 
+    /// How wrong it makes the clock of calls.
+    pub(crate) fn clock_offset_ms(self) -> Option<i64> {
+        match self {
+            Self::Clock { offset_ms } => Some(offset_ms),
+            _ => None,
+        }
+    }
+
     /// Whether it is about the port rather than about calls, which could be counted.
     pub(crate) fn is_port(self) -> bool {
         matches!(self, Self::Refuse { .. } | Self::Away { .. })

@@ -8,6 +8,7 @@
 //!                        └───▶ put_media ─▶ session ─▶ ingest          (PutMedia)
 //!                        │                     └────▶ archive, outbox, ledger
 //!                        └───▶ get_media ─▶ archive                    (GetMedia)
+//! sigv4 ─▶ keys                                                        (whose calls are taken)
 //! ingest ─▶ ebml, tracks, tags
 //! fault ─▶ faults ─▶ listen, server, session, outbox                   (what goes wrong on demand)
 //! ```
@@ -34,6 +35,7 @@ mod fault_text;
 mod faults;
 mod get_media;
 mod ingest;
+mod keys;
 mod ledger;
 mod line;
 mod listen;
@@ -59,7 +61,7 @@ mod tracks;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -71,14 +73,15 @@ pub use ack::ErrorId;
 pub use api::Api;
 pub use fault::{Fault, FaultForm, FaultKind};
 pub use fault_text::FaultError;
+pub use keys::{Issued, Source};
 pub use ledger::{AckKind, Attempt, LedgerEntry, Reception};
 pub use options::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Log, Options};
 pub use record::{FragmentRecord, RequestRecord};
 
 use account::Account;
 use clock::Clock;
+use keys::Keys;
 use service::{Patience, Service};
-use sigv4::Keys;
 
 /// A running service. It has its own thread and stops when dropped.
 pub struct Local {
@@ -228,6 +231,26 @@ impl Local {
         Duration::from_millis(self.service.clock.uptime_ms())
     }
 
+    /// Issues temporary credentials that are good for `life`, or up to a second longer.
+    #[must_use]
+    pub fn issue(&self, life: Duration) -> Issued {
+        let now_ms = self.service.wall_ms();
+        self.service.issue(Source::Local, "", life, now_ms)
+    }
+
+    /// All credentials issued so far, the oldest first; the last 10,000 of them.
+    #[must_use]
+    pub fn issued(&self) -> Vec<Issued> {
+        self.service.keys.list()
+    }
+
+    /// Whether this is the access key of issued credentials that have expired.
+    #[must_use]
+    pub fn has_expired(&self, access_key: &str) -> bool {
+        let now_ms = self.service.wall_ms();
+        self.service.keys.has_expired(access_key, now_ms)
+    }
+
     /// Waits until `condition` holds, looking again at every change; false if `limit` passes before.
     #[must_use]
     pub fn wait_for(&self, limit: Duration, mut condition: impl FnMut(&Self) -> bool) -> bool {
@@ -279,6 +302,7 @@ fn service(options: Options, endpoint: String, dir: PathBuf) -> Service {
         secret_key: options.secret_key,
         session_token: options.session_token,
         region: options.region,
+        issued: Mutex::default(),
     };
     let patience = Patience {
         connection: options.max_connection,

@@ -21,7 +21,7 @@ pub struct Options {
     pub tls: bool,
     /// Where to keep media; without it a temporary directory, removed when the service stops.
     pub dir: Option<PathBuf>,
-    /// The only access key taken.
+    /// The access key of the static pair; besides it only keys are taken that the service has issued.
     pub access_key: String,
     /// Its secret.
     pub secret_key: String,
@@ -29,6 +29,8 @@ pub struct Options {
     pub session_token: Option<String>,
     /// The only region taken; without it any.
     pub region: Option<String>,
+    /// How long credentials are good that are issued, see [`Local::issued`](super::Local::issued).
+    pub credential_life: Duration,
     /// How long a stream is CREATING, and DELETING.
     pub activation_delay: Duration,
     /// Longest life of a `PutMedia` connection.
@@ -53,6 +55,8 @@ impl Default for Options {
             secret_key: DEFAULT_SECRET_KEY.to_owned(),
             session_token: None,
             region: None,
+            // As of roles and role aliases, if nothing is said.
+            credential_life: Duration::from_secs(60 * 60),
             activation_delay: Duration::from_millis(300),
             max_connection: Duration::from_secs(45 * 60),
             idle: Duration::from_secs(10),
@@ -70,6 +74,7 @@ impl fmt::Debug for Options {
             .field("tls", &self.tls)
             .field("dir", &self.dir)
             .field("region", &self.region)
+            .field("credential_life", &self.credential_life)
             .field("activation_delay", &self.activation_delay)
             .field("max_connection", &self.max_connection)
             .field("idle", &self.idle)

@@ -47,6 +47,11 @@ impl Refused {
         Self::new(403, "UnrecognizedClientException", message)
     }
 
+    pub(crate) fn expired() -> Self {
+        let message = "The security token included in the request is expired.";
+        Self::new(403, "ExpiredTokenException", message)
+    }
+
     /// The body of the answer. `message` is written in lower case, as AWS does.
     pub(crate) fn json(&self) -> Vec<u8> {
         serde_json::json!({ "message": self.message })

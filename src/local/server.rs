@@ -33,6 +33,8 @@ use super::service::Service;
 use super::session::Session;
 use super::sigv4::{self, Payload, Scope};
 
+/// The name of the service in credential scopes.
+const SERVICE: &str = "kinesisvideo";
 /// Largest body of a call other than `PutMedia`.
 const MAX_BODY: usize = 1 << 20;
 /// Longest name or user agent in a record: that of the longest stream name.
@@ -55,6 +57,8 @@ pub(crate) async fn answer(
     let wall_ms = || service.clock.now_ms().saturating_add_signed(offset_ms);
     let api = Api::at(parts.uri.path()).filter(|_| parts.method == Method::POST);
     let mut stream = None;
+    let now_ms = wall_ms();
+    let signer = Signer::of(&service, &parts.headers, now_ms);
     let result = match api {
         None => Err(Refused::new(
             404,
@@ -66,7 +70,8 @@ pub(crate) async fn answer(
                 api,
                 service: &service,
                 parts: &parts,
-                now_ms: wall_ms(),
+                now_ms,
+                signer: &signer,
             };
             match api {
                 Api::PutMedia => put_media(&entry, body, hangup, &mut stream).await,
@@ -93,6 +98,8 @@ pub(crate) async fn answer(
         error,
         request_id,
         user_agent: user_agent.map(short),
+        access_key: signer.access_key,
+        expired: signer.expired,
     });
     Ok(response)
 }
@@ -103,11 +110,27 @@ fn clock_offset(service: &Service) -> i64 {
         stream: None,
         session: None,
     };
-    let offset = |kind| match kind {
-        FaultKind::Clock { offset_ms } => Some(offset_ms),
-        _ => None,
-    };
-    service.strike(occasion, offset).unwrap_or(0)
+    service
+        .strike(occasion, FaultKind::clock_offset_ms)
+        .unwrap_or(0)
+}
+
+/// Who says to have signed a call.
+struct Signer {
+    access_key: Option<String>,
+    /// Whether those credentials have expired.
+    expired: bool,
+}
+
+impl Signer {
+    fn of(service: &Service, headers: &HeaderMap, now_ms: u64) -> Self {
+        let access_key = sigv4::access_key(headers);
+        let expired = |key| service.keys.has_expired(key, now_ms);
+        Self {
+            access_key: access_key.map(short),
+            expired: access_key.is_some_and(expired),
+        }
+    }
 }
 
 /// A call at the door.
@@ -117,12 +140,19 @@ struct Entry<'a> {
     parts: &'a Parts,
     /// The time that its signature must have.
     now_ms: u64,
+    signer: &'a Signer,
 }
 
 impl Entry<'_> {
     /// Lets the call in, or not.
     fn admit(&self, payload: Payload<'_>, stream: Option<&str>) -> Result<Scope, Refused> {
-        let scope = sigv4::verify(&self.service.keys, self.parts, payload, self.now_ms)?;
+        let scope = sigv4::verify(
+            &self.service.keys,
+            SERVICE,
+            self.parts,
+            payload,
+            self.now_ms,
+        )?;
         let fault = self.strike(stream, |kind| match kind {
             FaultKind::Http {
                 api,
@@ -193,7 +223,14 @@ async fn put_media(
     *stream = put_media::target(&entry.parts.headers).label();
     let service = entry.service;
     let named = stream.as_deref().map(short);
-    let attempt = service.with_ledger(|ledger, now_ms| ledger.attempt(named, now_ms));
+    let attempt = service.with_ledger(|ledger, now_ms| {
+        let attempt = ledger.attempt(named, now_ms);
+        ledger.amend(attempt, |attempt| {
+            attempt.access_key.clone_from(&entry.signer.access_key);
+            attempt.expired = entry.signer.expired;
+        });
+        attempt
+    });
     let opened = open(entry, body, hangup, stream.as_deref()).await;
     service.with_ledger(|ledger, _| {
         ledger.amend(attempt, |attempt| match &opened {
