@@ -1,6 +1,6 @@
-//! HTTP: the way of a request, the shape of an answer.
+//! HTTP: the way of a request.
 //!
-//! Does not belong here: connections (`listen`), what a call means (`control`, `session`, `get_media`).
+//! Does not belong here: connections (`listen`), the shape of an answer (`reply`), what a call means (`control`, `session`, `get_media`).
 //!
 //! Every call of an API passes [`Entry::admit`], the single place where it is let in or refused.
 
@@ -12,7 +12,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use tokio::sync::mpsc;
@@ -28,7 +28,7 @@ use super::line::Hangup;
 use super::put_media::{self, PutMedia};
 use super::record::RequestRecord;
 use super::refused::Refused;
-use super::reply::Reply;
+use super::reply::{Reply, insert, json, refusal, reply};
 use super::service::Service;
 use super::session::Session;
 use super::sigv4::{self, Payload, Scope};
@@ -287,34 +287,6 @@ async fn begin(body: &mut Incoming) -> Option<Bytes> {
         }
     })
     .await
-}
-
-fn refusal(refused: &Refused) -> Response<Reply> {
-    let mut response = reply(
-        refused.status,
-        "application/json",
-        Reply::whole(refused.json()),
-    );
-    insert(response.headers_mut(), "x-amzn-errortype", refused.kind);
-    response
-}
-
-fn json(answer: &serde_json::Value) -> Response<Reply> {
-    reply(200, "application/json", Reply::whole(answer.to_string()))
-}
-
-fn reply(status: u16, content_type: &'static str, body: Reply) -> Response<Reply> {
-    let mut response = Response::new(body);
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    insert(response.headers_mut(), "content-type", content_type);
-    response
-}
-
-fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
 }
 
 /// The `Date` header by the service's own clock, which tests may shift.
