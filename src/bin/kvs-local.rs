@@ -44,6 +44,9 @@ struct Arguments {
     /// The only region taken; without it any
     #[arg(long, env = "KVS_LOCAL_REGION")]
     region: Option<String>,
+    /// How long issued credentials are good, in seconds
+    #[arg(long, env = "KVS_LOCAL_CREDENTIAL_LIFE_S", default_value_t = 3600)]
+    credential_life_s: u64,
     /// Milliseconds that a stream is CREATING, and DELETING
     #[arg(long, env = "KVS_LOCAL_ACTIVATION_DELAY_MS", default_value_t = 300)]
     activation_delay_ms: u64,
@@ -107,6 +110,7 @@ fn main() -> anyhow::Result<()> {
         secret_key: arguments.secret_key,
         session_token: arguments.session_token,
         region: arguments.region,
+        credential_life: Duration::from_secs(arguments.credential_life_s),
         activation_delay: Duration::from_millis(arguments.activation_delay_ms),
         max_connection: Duration::from_secs(arguments.max_connection_s),
         idle: Duration::from_millis(arguments.idle_ms),
