@@ -111,6 +111,7 @@ fn main() -> anyhow::Result<()> {
         session_token: arguments.session_token,
         region: arguments.region,
         credential_life: Duration::from_secs(arguments.credential_life_s),
+        credential_sources: None,
         activation_delay: Duration::from_millis(arguments.activation_delay_ms),
         max_connection: Duration::from_secs(arguments.max_connection_s),
         idle: Duration::from_millis(arguments.idle_ms),

@@ -39,7 +39,7 @@ pub struct Fault {
 pub enum FaultKind {
     /// A call with a right signature is refused with this status.
     Http {
-        /// Which; any, if none.
+        /// Which; any of video, if none.
         api: Option<Api>,
         /// The status, from 400 to 599.
         status: u16,

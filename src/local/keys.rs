@@ -140,7 +140,7 @@ impl Keys {
         let issued = Issued {
             access_key: format!("{prefix}{}", random(BASE32, len)),
             secret_key: random(BASE64, SECRET_LEN),
-            session_token: format!("{}==", random(BASE64, TOKEN_LEN - 2)),
+            session_token: random_token(),
             issued_ms: now_ms,
             expires_ms: now_ms.saturating_add(life_ms).div_ceil(1000) * 1000,
             source,
@@ -189,6 +189,11 @@ impl Keys {
     pub(crate) fn list(&self) -> Vec<Issued> {
         lock(&self.issued).iter().cloned().collect()
     }
+}
+
+/// A session token, or another that a client only has to show.
+pub(crate) fn random_token() -> String {
+    format!("{}==", random(BASE64, TOKEN_LEN - 2))
 }
 
 /// Good enough for a service whose default key everybody knows.

@@ -9,6 +9,7 @@
 //!                        │                     └────▶ archive, outbox, ledger
 //!                        └───▶ get_media ─▶ archive                    (GetMedia)
 //! sigv4 ─▶ keys                                                        (whose calls are taken)
+//! listen ─▶ server ─▶ sources ─▶ keys                                  (where clients get credentials)
 //! ingest ─▶ ebml, tracks, tags
 //! fault ─▶ faults ─▶ listen, server, session, outbox                   (what goes wrong on demand)
 //! ```
@@ -53,9 +54,11 @@ mod server;
 mod service;
 mod session;
 mod sigv4;
+mod sources;
 mod tags;
 mod tls;
 mod tracks;
+mod visit;
 
 #[cfg(test)]
 mod tests;
@@ -75,13 +78,15 @@ pub use fault::{Fault, FaultForm, FaultKind};
 pub use fault_text::FaultError;
 pub use keys::{Issued, Source};
 pub use ledger::{AckKind, Attempt, LedgerEntry, Reception};
-pub use options::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Log, Options};
+pub use options::{CredentialSources, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Log, Options};
 pub use record::{FragmentRecord, RequestRecord};
+pub use sources::Sources;
 
 use account::Account;
 use clock::Clock;
 use keys::Keys;
 use service::{Patience, Service};
+use sources::{Issuer, iot};
 
 /// A running service. It has its own thread and stops when dropped.
 pub struct Local {
@@ -97,7 +102,7 @@ impl Local {
     ///
     /// # Errors
     /// If the directory cannot be made or the address cannot be listened on.
-    pub fn start(options: Options) -> anyhow::Result<Self> {
+    pub fn start(mut options: Options) -> anyhow::Result<Self> {
         let temporary = match &options.dir {
             None => Some(temporary_dir()),
             Some(_) => None,
@@ -122,7 +127,10 @@ impl Local {
             .with_context(|| format!("cannot listen on {}", options.listen))?;
         listener.set_nonblocking(true)?;
         let endpoint = endpoint(listener.local_addr()?, options.tls);
-        let service = Arc::new(service(options, endpoint, dir));
+        let iot = issuer(&mut options, &endpoint)?;
+        let mut service = service(options, endpoint, dir);
+        service.issuer = iot.as_ref().map(|(issuer, _)| Arc::clone(issuer));
+        let service = Arc::new(service);
         let (stop, stopped) = watch::channel(false);
         let thread = {
             let service = Arc::clone(&service);
@@ -131,7 +139,18 @@ impl Local {
                 .spawn(move || {
                     runtime.block_on(async {
                         match tokio::net::TcpListener::from_std(listener) {
-                            Ok(listener) => listen::serve(listener, tls, service, stopped).await,
+                            Ok(listener) => {
+                                if let Some((issuer, door)) = iot {
+                                    let service = Arc::clone(&service);
+                                    tokio::spawn(iot::serve(
+                                        door,
+                                        issuer,
+                                        service,
+                                        stopped.clone(),
+                                    ));
+                                }
+                                listen::serve(listener, tls, service, stopped).await;
+                            }
                             Err(e) => service.say(&format!("cannot listen: {e}")),
                         }
                     });
@@ -157,6 +176,12 @@ impl Local {
     #[must_use]
     pub fn ca_file(&self) -> Option<&Path> {
         self.ca_file.as_deref()
+    }
+
+    /// Where clients get credentials, if [`Options::credential_sources`] says that they do.
+    #[must_use]
+    pub fn sources(&self) -> Option<&Sources> {
+        self.service.issuer.as_ref().map(|issuer| &issuer.sources)
     }
 
     /// Where media are kept.
@@ -320,6 +345,19 @@ fn service(options: Options, endpoint: String, dir: PathBuf) -> Service {
         Account::new(delay_ms),
         options.log,
     )
+}
+
+fn issuer(
+    options: &mut Options,
+    endpoint: &str,
+) -> anyhow::Result<Option<(Arc<Issuer>, iot::Door)>> {
+    let Some(wanted) = options.credential_sources.take() else {
+        return Ok(None);
+    };
+    let ip = options.listen.ip();
+    let (life, region) = (options.credential_life, options.region.as_deref());
+    let (issuer, door) = Issuer::new(wanted, endpoint, ip, life, region)?;
+    Ok(Some((Arc::new(issuer), door)))
 }
 
 /// How the service is reached: an address that stands for all of them is reached by loopback.

@@ -12,7 +12,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use tokio::sync::mpsc;
@@ -26,19 +26,18 @@ use super::faults::Occasion;
 use super::get_media;
 use super::line::Hangup;
 use super::put_media::{self, PutMedia};
-use super::record::RequestRecord;
 use super::refused::Refused;
-use super::reply::{Reply, insert, json, refusal, reply};
+use super::reply::{Reply, json, refusal, reply};
 use super::service::Service;
 use super::session::Session;
 use super::sigv4::{self, Payload, Scope};
+use super::sources::{self, Place};
+use super::visit::{Said, Visit, short};
 
 /// The name of the service in credential scopes.
 const SERVICE: &str = "kinesisvideo";
 /// Largest body of a call other than `PutMedia`.
 const MAX_BODY: usize = 1 << 20;
-/// Longest name or user agent in a record: that of the longest stream name.
-const MAX_RECORDED: usize = 256;
 
 /// Answers a request of `peer`; `hangup` ends its connection.
 pub(crate) async fn answer(
@@ -52,13 +51,28 @@ pub(crate) async fn answer(
         let answer = fault_control::answer(&service, &parts.method, peer, body).await;
         return Ok(answer.map_or_else(|refused| refusal(&refused), |answer| json(&answer)));
     }
-    let request_id = request_id();
-    let offset_ms = clock_offset(&service);
-    let wall_ms = || service.clock.now_ms().saturating_add_signed(offset_ms);
+    let visit = Visit::begin(&service, &parts.headers);
+    let issuer = service.issuer.as_ref();
+    let said = match issuer.zip(Place::at(parts.uri.path())) {
+        Some((issuer, place)) => {
+            let call = sources::Call::new(&service, issuer, &visit, &parts);
+            sources::answer(place, &call, body).await
+        }
+        None => video(&service, &visit, &parts, body, hangup).await,
+    };
+    Ok(visit.end(&service, &parts, said))
+}
+
+/// Answers a call of an API of video.
+async fn video(
+    service: &Arc<Service>,
+    visit: &Visit,
+    parts: &Parts,
+    body: Incoming,
+    hangup: Arc<Hangup>,
+) -> Said {
     let api = Api::at(parts.uri.path()).filter(|_| parts.method == Method::POST);
     let mut stream = None;
-    let now_ms = wall_ms();
-    let signer = Signer::of(&service, &parts.headers, now_ms);
     let result = match api {
         None => Err(Refused::new(
             404,
@@ -68,10 +82,9 @@ pub(crate) async fn answer(
         Some(api) => {
             let entry = Entry {
                 api,
-                service: &service,
-                parts: &parts,
-                now_ms,
-                signer: &signer,
+                service,
+                visit,
+                parts,
             };
             match api {
                 Api::PutMedia => put_media(&entry, body, hangup, &mut stream).await,
@@ -79,57 +92,15 @@ pub(crate) async fn answer(
             }
         }
     };
-    let (mut response, error) = match result {
+    let (response, error) = match result {
         Ok(response) => (response, None),
-        Err(refused) => (refusal(&refused), Some(refused.kind.to_owned())),
+        Err(refused) => (refusal(&refused), Some(refused.kind)),
     };
-    let headers = response.headers_mut();
-    insert(headers, "x-amzn-requestid", &request_id);
-    insert(headers, "date", &http_date(wall_ms()));
-    let user_agent = parts
-        .headers
-        .get("user-agent")
-        .and_then(|agent| agent.to_str().ok());
-    service.record(RequestRecord {
-        at_ms: service.clock.now_ms(),
+    Said {
         api: api.map_or_else(|| short(parts.uri.path()), |api| format!("{api:?}")),
-        stream: stream.as_deref().map(short),
-        status: response.status().as_u16(),
+        stream,
+        response,
         error,
-        request_id,
-        user_agent: user_agent.map(short),
-        access_key: signer.access_key,
-        expired: signer.expired,
-    });
-    Ok(response)
-}
-
-/// How wrong the clock of this call is, if a fault says so.
-fn clock_offset(service: &Service) -> i64 {
-    let occasion = Occasion {
-        stream: None,
-        session: None,
-    };
-    service
-        .strike(occasion, FaultKind::clock_offset_ms)
-        .unwrap_or(0)
-}
-
-/// Who says to have signed a call.
-struct Signer {
-    access_key: Option<String>,
-    /// Whether those credentials have expired.
-    expired: bool,
-}
-
-impl Signer {
-    fn of(service: &Service, headers: &HeaderMap, now_ms: u64) -> Self {
-        let access_key = sigv4::access_key(headers);
-        let expired = |key| service.keys.has_expired(key, now_ms);
-        Self {
-            access_key: access_key.map(short),
-            expired: access_key.is_some_and(expired),
-        }
     }
 }
 
@@ -137,10 +108,8 @@ impl Signer {
 struct Entry<'a> {
     api: Api,
     service: &'a Arc<Service>,
+    visit: &'a Visit,
     parts: &'a Parts,
-    /// The time that its signature must have.
-    now_ms: u64,
-    signer: &'a Signer,
 }
 
 impl Entry<'_> {
@@ -151,7 +120,7 @@ impl Entry<'_> {
             SERVICE,
             self.parts,
             payload,
-            self.now_ms,
+            self.visit.now_ms,
         )?;
         let fault = self.strike(stream, |kind| match kind {
             FaultKind::Http {
@@ -159,7 +128,7 @@ impl Entry<'_> {
                 status,
                 exception,
             } if api.is_none_or(|api| api == self.api) => {
-                Some(Refused::new(status, exception, "An injected fault."))
+                Some(Refused::injected(status, exception))
             }
             FaultKind::ConnectionLimit if self.api == Api::PutMedia => {
                 Some(Refused::connection_limit())
@@ -226,8 +195,10 @@ async fn put_media(
     let attempt = service.with_ledger(|ledger, now_ms| {
         let attempt = ledger.attempt(named, now_ms);
         ledger.amend(attempt, |attempt| {
-            attempt.access_key.clone_from(&entry.signer.access_key);
-            attempt.expired = entry.signer.expired;
+            attempt
+                .access_key
+                .clone_from(&entry.visit.signer.access_key);
+            attempt.expired = entry.visit.signer.expired;
         });
         attempt
     });
@@ -287,30 +258,4 @@ async fn begin(body: &mut Incoming) -> Option<Bytes> {
         }
     })
     .await
-}
-
-/// The `Date` header by the service's own clock, which tests may shift.
-fn http_date(now_ms: u64) -> String {
-    i64::try_from(now_ms)
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-        .map(|now| now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
-        .unwrap_or_default()
-}
-
-/// What callers choose is cut for the records, of which many are kept.
-fn short(text: &str) -> String {
-    text.chars().take(MAX_RECORDED).collect()
-}
-
-fn request_id() -> String {
-    let hex = format!("{:032x}", fastrand::u128(..));
-    format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    )
 }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -18,6 +18,7 @@ use super::keys::{Issued, Keys, Source};
 use super::ledger::Ledger;
 use super::options::Log;
 use super::record::RequestRecord;
+use super::sources::Issuer;
 
 /// Calls that are remembered.
 const MAX_REQUESTS: usize = 10_000;
@@ -36,6 +37,8 @@ pub(crate) struct Patience {
 /// The service.
 pub(crate) struct Service {
     pub(crate) keys: Keys,
+    /// Where clients get credentials, if they do.
+    pub(crate) issuer: Option<Arc<Issuer>>,
     pub(crate) endpoint: String,
     pub(crate) dir: PathBuf,
     pub(crate) clock: Clock,
@@ -69,6 +72,7 @@ impl Service {
     ) -> Self {
         Self {
             keys,
+            issuer: None,
             endpoint,
             dir,
             clock,
