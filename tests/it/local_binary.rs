@@ -29,6 +29,7 @@ fn help_names_every_option() {
         "access-key",
         "activation-delay-ms",
         "clock-offset-ms",
+        "credential-life-s",
         "dir",
         "fault",
         "help",
