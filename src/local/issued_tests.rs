@@ -79,3 +79,28 @@ fn an_attempt_to_put_media_tells_it_too() {
     assert_eq!(attempt.access_key, Some(issued.access_key));
     assert!(attempt.expired);
 }
+
+#[test]
+fn a_credential_file_is_whole_or_half() {
+    let local = local();
+    let path = local.dir().join("credential");
+    let words = || {
+        let text = std::fs::read_to_string(&path).unwrap();
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let life = Duration::from_secs(60);
+    let half = local.write_half_a_credential_file(&path, life).unwrap();
+    let found = words();
+    assert_eq!(found[..2], ["CREDENTIALS", &half.access_key]);
+    assert_eq!(found[2..4], [half.expiration(), half.secret_key.clone()]);
+    assert_eq!(found.len(), 5);
+    assert!(half.session_token.starts_with(&found[4]) && half.session_token != found[4]);
+
+    let whole = local.write_credential_file(&path, life).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), whole.line());
+    assert_eq!(list(&local, &whole).0, 200);
+    let beside = std::fs::read_dir(local.dir()).unwrap().count();
+    assert_eq!(beside, 1, "nothing is left beside it");
+}

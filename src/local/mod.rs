@@ -36,6 +36,7 @@ mod fault_text;
 mod faults;
 mod get_media;
 mod ingest;
+mod issue;
 mod keys;
 mod ledger;
 mod line;
@@ -178,12 +179,6 @@ impl Local {
         self.ca_file.as_deref()
     }
 
-    /// Where clients get credentials, if [`Options::credential_sources`] says that they do.
-    #[must_use]
-    pub fn sources(&self) -> Option<&Sources> {
-        self.service.issuer.as_ref().map(|issuer| &issuer.sources)
-    }
-
     /// Where media are kept.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -254,26 +249,6 @@ impl Local {
     #[must_use]
     pub fn uptime(&self) -> Duration {
         Duration::from_millis(self.service.clock.uptime_ms())
-    }
-
-    /// Issues temporary credentials that are good for `life`, or up to a second longer.
-    #[must_use]
-    pub fn issue(&self, life: Duration) -> Issued {
-        let now_ms = self.service.wall_ms();
-        self.service.issue(Source::Local, "", life, now_ms)
-    }
-
-    /// All credentials issued so far, the oldest first; the last 10,000 of them.
-    #[must_use]
-    pub fn issued(&self) -> Vec<Issued> {
-        self.service.keys.list()
-    }
-
-    /// Whether this is the access key of issued credentials that have expired.
-    #[must_use]
-    pub fn has_expired(&self, access_key: &str) -> bool {
-        let now_ms = self.service.wall_ms();
-        self.service.keys.has_expired(access_key, now_ms)
     }
 
     /// Waits until `condition` holds, looking again at every change; false if `limit` passes before.
