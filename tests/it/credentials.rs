@@ -4,6 +4,7 @@ mod chain;
 mod container;
 mod instance;
 mod iot;
+mod proxy;
 mod sts;
 
 use std::time::Duration;

@@ -22,7 +22,7 @@ fn world() -> World {
 }
 
 /// The test picture, by the environment alone; nothing of the machine's own settings.
-fn stream(world: &World, environment: &[(&str, &str)]) {
+pub(super) fn stream(world: &World, environment: &[(&str, &str)]) {
     let mut command = with_plugin(script("test-source"));
     clean(&mut command)
         .arg(FRAMES.to_string())

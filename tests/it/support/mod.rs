@@ -7,6 +7,7 @@ pub(crate) mod feed;
 pub(crate) mod log;
 pub(crate) mod media;
 pub(crate) mod port;
+pub(crate) mod proxy;
 pub(crate) mod scripts;
 pub(crate) mod stored;
 
