@@ -15,5 +15,6 @@ mod local_binary;
 mod pipelines;
 mod producer;
 mod promises;
+mod secrets;
 mod sessions;
 mod support;
