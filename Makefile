@@ -22,7 +22,7 @@ demo: ## streams 20 s of live video to a local service, and shows it
 # process, and with a limit of 20 minutes, since nothing else ends one that hangs.
 LIMIT := $(if $(shell command -v timeout),--config 'target."cfg(all())".runner = "timeout --foreground --kill-after=10 1200"')
 # Simulated worlds of a session: those of the tests are always the same, those of the soak are others each day.
-TEST_WORLDS := 3000
+TEST_WORLDS := 2000
 SOAK_WORLDS ?= 100000
 test: ## runs all tests
 	@scripts/setup test

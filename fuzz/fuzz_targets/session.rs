@@ -86,6 +86,9 @@ enum Step {
         stop: bool,
     },
     Resume,
+    Suspend {
+        seconds: u16,
+    },
 }
 
 /// Exceptions that the policy knows, and some that it does not.
@@ -228,6 +231,12 @@ impl World {
             Step::Resume => {
                 self.session.resume();
                 self.end_by = None;
+            }
+            Step::Suspend { seconds } => {
+                let time = Duration::from_secs(seconds.into());
+                self.now = self.now + time;
+                self.end_by = self.end_by.map(|by| by + time);
+                self.session.handle(self.now, Input::Suspended(time));
             }
         }
     }
