@@ -203,7 +203,7 @@ impl KvsSink {
         gst::info!(
             CAT,
             imp = self,
-            "{definition:?}, region {}, endpoint {:?}",
+            "{definition:?}, region {:?}, endpoint {:?}",
             service.region,
             service.endpoint
         );

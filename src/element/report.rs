@@ -216,6 +216,24 @@ impl StreamCallbacks for Report {
         });
     }
 
+    fn credentials(&self, source: &str) {
+        self.to(|element| gst::info!(CAT, obj = element, "credentials: {source}"));
+    }
+
+    fn region(&self, name: &str, assumed: bool) {
+        self.to(|element| {
+            if assumed {
+                gst::warning!(
+                    CAT,
+                    obj = element,
+                    "the region is {name}, since nothing names one: set aws-region, AWS_REGION or that of the profile"
+                );
+            } else {
+                gst::info!(CAT, obj = element, "region: {name}");
+            }
+        });
+    }
+
     fn key_frame_needed(&self) {
         self.to(|element| {
             // Not on the producer's thread: the event runs through the elements in front.

@@ -10,17 +10,20 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesisvideo::{
     Client,
     config::{
-        AppName, BehaviorVersion, IdentityCache, Region, SharedCredentialsProvider,
-        http::HttpResponse, retry::RetryConfig, timeout::TimeoutConfig,
+        AppName, BehaviorVersion, IdentityCache, Region, http::HttpResponse, retry::RetryConfig,
+        timeout::TimeoutConfig,
     },
     error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
     types::{ApiName, Status},
 };
 use reqwest::Url;
+use tokio::sync::OnceCell;
 
 use super::{
-    Service, failure,
+    Service,
+    credentials::Keyring,
+    failure,
     signing_clock::{SigningClock, is_authentic},
 };
 use crate::{
@@ -105,12 +108,14 @@ fn parse_uri(text: &str) -> Result<Url, String> {
 /// The client of the control plane, for one stream.
 #[derive(Debug)]
 pub(crate) struct ControlPlane {
-    client: Client,
+    /// Made when the region is known, which may have to be found out.
+    client: OnceCell<Client>,
+    config: aws_sdk_kinesisvideo::config::Builder,
+    keyring: Keyring,
     name: String,
     retention: Duration,
     tags: Vec<(String, String)>,
-    /// Where it asks, in words.
-    place: String,
+    endpoint: Option<Url>,
     /// The control plane is `http`, so the data endpoint may be.
     plain: bool,
     clock: SigningClock,
@@ -126,10 +131,9 @@ impl ControlPlane {
     pub(crate) fn new(
         service: &Service,
         definition: &StreamDefinition,
-        credentials: SharedCredentialsProvider,
+        keyring: Keyring,
         clock: SigningClock,
     ) -> Result<Self, Invalid> {
-        check_region(&service.region)?;
         let endpoint = service
             .endpoint
             .as_deref()
@@ -137,9 +141,8 @@ impl ControlPlane {
             .transpose()?;
         let mut config = aws_sdk_kinesisvideo::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(service.region.clone()))
-            .credentials_provider(credentials)
-            // The provider keeps what is worth keeping; a refusal is answered with what it has then.
+            .credentials_provider(keyring.provider())
+            // The keyring keeps what is worth keeping; a refusal is answered with what it has then.
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
             // PutMedia goes by the same clock. The correction of the SDK is its own, and believes every answer.
@@ -156,23 +159,47 @@ impl ControlPlane {
             config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
         }
         Ok(Self {
-            client: Client::from_conf(config.build()),
+            client: OnceCell::new(),
+            config,
+            keyring,
             name: definition.name.to_string(),
             retention: definition.retention,
             tags: definition.tags.clone().into_iter().collect(),
-            place: match &endpoint {
-                Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
-                None => format!("the control plane of {}", service.region),
-            },
             authentic: endpoint.as_ref().is_none_or(is_authentic),
-            plain: endpoint.is_some_and(|endpoint| endpoint.scheme() == "http"),
+            plain: endpoint
+                .as_ref()
+                .is_some_and(|endpoint| endpoint.scheme() == "http"),
+            endpoint,
             clock,
         })
     }
 
+    async fn client(&self, call: Call) -> Result<&Client, Failure> {
+        self.client
+            .get_or_try_init(|| async {
+                let region = Region::new(self.keyring.region_for(call).await?.to_owned());
+                Ok(Client::from_conf(
+                    self.config.clone().region(region).build(),
+                ))
+            })
+            .await
+    }
+
+    /// Where it asks, in words.
+    fn place(&self) -> String {
+        match &self.endpoint {
+            Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
+            None => "the control plane of the region".to_owned(),
+        }
+    }
+
     /// DescribeStream.
     pub(crate) async fn describe(&self) -> Result<Described, Failure> {
-        let call = self.client.describe_stream().stream_name(&self.name);
+        let call = self
+            .client(Call::Describe)
+            .await?
+            .describe_stream()
+            .stream_name(&self.name);
         let answer = self.ask(Call::Describe, || call.clone().send()).await?;
         let Some(stream) = answer.stream_info else {
             return Err(self.senseless(Call::Describe, "without StreamInfo"));
@@ -194,7 +221,8 @@ impl ControlPlane {
         // Up, so that less than an hour does not become 0: nothing kept.
         let hours = self.retention.as_secs().div_ceil(3600);
         let call = self
-            .client
+            .client(Call::Create)
+            .await?
             .create_stream()
             .stream_name(&self.name)
             .media_type(content_type)
@@ -206,7 +234,8 @@ impl ControlPlane {
     /// TagStream, with the tags of the definition.
     pub(crate) async fn tag(&self) -> Result<(), Failure> {
         let call = self
-            .client
+            .client(Call::Tag)
+            .await?
             .tag_stream()
             .stream_name(&self.name)
             .set_tags(Some(self.tags.iter().cloned().collect()));
@@ -217,7 +246,8 @@ impl ControlPlane {
     /// GetDataEndpoint of PutMedia.
     pub(crate) async fn data_endpoint(&self) -> Result<DataEndpoint, Failure> {
         let call = self
-            .client
+            .client(Call::Resolve)
+            .await?
             .get_data_endpoint()
             .stream_name(&self.name)
             .api_name(ApiName::PutMedia);
@@ -229,7 +259,7 @@ impl ControlPlane {
             .map_err(|reason| failure::request(Call::Resolve, reason))
     }
 
-    /// Sends a request; once more when it was refused for the time of its signature only.
+    /// Sends a request; once more when it was refused for the time of its signature only, or for keys that are others now.
     async fn ask<T, E, F>(&self, call: Call, send: impl Fn() -> F) -> Result<T, Failure>
     where
         E: Error + ProvideErrorMetadata + 'static,
@@ -244,11 +274,12 @@ impl ControlPlane {
         let date = error
             .raw_response()
             .and_then(|raw| raw.headers().get("date"));
-        if !self.authentic || !self.clock.learn(signed_ms, &failure, date) {
-            return Err(failure);
+        let learnt = self.authentic && self.clock.learn(signed_ms, &failure, date);
+        if !learnt && !self.keyring.renewed(&failure).await {
+            return Err(self.keyring.explained(failure));
         }
         let again = Box::pin(send()).await;
-        again.map_err(|error| self.failure(call, &error))
+        again.map_err(|error| self.keyring.explained(self.failure(call, &error)))
     }
 
     /// An answer that is none: rather a proxy than the service, so it is tried again.
@@ -256,7 +287,7 @@ impl ControlPlane {
         Failure {
             call,
             cause: Cause::Transport,
-            message: format!("answer {what} from {}", self.place),
+            message: format!("answer {what} from {}", self.place()),
         }
     }
 
@@ -278,7 +309,7 @@ impl ControlPlane {
                 error.message(),
             ),
             (SdkError::ConstructionFailure(_), _) => failure::request(call, failure::chain(error)),
-            _ => failure::transport(call, &self.place, error),
+            _ => failure::transport(call, &self.place(), error),
         }
     }
 }
@@ -308,13 +339,12 @@ mod tests {
     use super::*;
     use crate::{
         definition::StreamName,
-        net::{Credentials, credentials, put_media::peer, sign::check},
+        net::{Credentials, credentials::Way, put_media::peer, sign::check},
         secret::Secret,
     };
 
     fn service(endpoint: Option<String>) -> Service {
         Service {
-            region: "us-west-2".into(),
             endpoint,
             credentials: Credentials::Static {
                 access_key: "AKID".into(),
@@ -322,6 +352,7 @@ mod tests {
                 session_token: None,
             },
             user_agent: "kvssink/0.1.0 (test)".into(),
+            ..Service::new("us-west-2")
         }
     }
 
@@ -336,8 +367,9 @@ mod tests {
         definition: &StreamDefinition,
     ) -> Result<ControlPlane, Invalid> {
         let clock = SigningClock::default();
-        let credentials = credentials::provider(&service.credentials, &service.region, &clock);
-        ControlPlane::new(service, definition, credentials, clock)
+        service.check()?;
+        let keyring = Keyring::new(service, definition, &clock, Way::usual());
+        ControlPlane::new(service, definition, keyring, clock)
     }
 
     fn control(endpoint: String) -> ControlPlane {
@@ -494,7 +526,7 @@ mod tests {
     #[test_case("evil.example/"; "another host")]
     fn a_wrong_region_is_refused(region: &str) {
         let service = Service {
-            region: region.into(),
+            region: Some(region.into()),
             ..service(None)
         };
         let invalid = control_of(&service, &definition()).unwrap_err();
@@ -599,17 +631,14 @@ mod tests {
 
     #[tokio::test]
     async fn without_credentials_nothing_is_asked() {
-        let service = service(Some("http://127.0.0.1:1".into()));
-        let nobody = SharedCredentialsProvider::new(
-            aws_credential_types::credential_fn::provide_credentials_fn(|| async {
-                Err(CredentialsError::not_loaded("none here"))
-            }),
-        );
-        let control =
-            ControlPlane::new(&service, &definition(), nobody, SigningClock::default()).unwrap();
+        let service = Service {
+            credentials: Credentials::File("/nowhere/credential".into()),
+            ..service(Some("http://127.0.0.1:1".into()))
+        };
+        let control = control_of(&service, &definition()).unwrap();
         let failure = control.describe().await.unwrap_err();
         assert_eq!(failure.cause, Cause::Credentials);
-        assert!(failure.message.contains("none here"), "{failure}");
+        assert!(failure.message.contains("/nowhere/credential"), "{failure}");
     }
 
     /// The service refuses the signature, and says what time it is.

@@ -9,6 +9,7 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use serde_json::Value;
 
+use super::credentials::NoKeys;
 use crate::session::{Call, Cause, Failure};
 
 /// Longest text of the service that a failure repeats, in characters.
@@ -47,7 +48,10 @@ pub(crate) fn credentials(call: Call, error: &CredentialsError) -> Failure {
     Failure {
         call,
         cause,
-        message: format!("no credentials: {}", chain(error)),
+        message: match find::<NoKeys>(error) {
+            Some(why) => printable(&why.to_string()),
+            None => format!("no credentials: {}", chain(error)),
+        },
     }
 }
 
@@ -125,7 +129,7 @@ fn exception(code: &str) -> &str {
 
 /// One line of bounded length. A refused signature is answered with the whole canonical request, which has the session
 /// token in it: that is cut off.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let text = text
         .find("The Canonical String")
         .map_or(text, |at| &text[..at]);

@@ -4,6 +4,7 @@
 
 mod clock;
 mod control;
+pub mod credential_file;
 mod credentials;
 mod driver;
 mod failure;
@@ -14,6 +15,7 @@ mod sign;
 mod signing_clock;
 
 pub use clock::wall_now;
+pub use credentials::{DEFAULT_REGION, IotCertificate, Role};
 pub use intake::{DrainError, PutError};
 pub(crate) use {
     clock::{Clock, Patience},
@@ -23,29 +25,60 @@ pub(crate) use {
     signing_clock::SigningClock,
 };
 
+use std::path::PathBuf;
+
 use crate::{definition::Invalid, secret::Secret};
+
+/// Name and version of this library.
+pub const DEFAULT_USER_AGENT: &str = concat!("kvssink/", env!("CARGO_PKG_VERSION"));
 
 /// Where the service is and who asks.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// AWS region, such as `us-west-2`; also that of the signatures.
-    pub region: String,
+    /// AWS region, such as `us-west-2`; also that of the signatures. `None`: that of the profile, that of the instance
+    /// (only where credentials come from the default chain), else [`DEFAULT_REGION`]; found out when it is needed.
+    pub region: Option<String>,
     /// URI of the control plane, when it is not the region's own: `http` or `https`. The data endpoint that it names may
     /// be `http` only if it is.
     pub endpoint: Option<String>,
     /// Who asks.
     pub credentials: Credentials,
+    /// Profile of the AWS configuration files that has credentials and region. For [`Credentials::DefaultChain`] it is
+    /// then the only source. `None`: `AWS_PROFILE`, else `default`.
+    pub profile: Option<String>,
+    /// A role that is assumed with these credentials, and then asks instead.
+    pub role: Option<Role>,
     /// `User-Agent` of PutMedia, and the application name of the control plane's.
     pub user_agent: String,
 }
 
 impl Service {
+    /// The service of a region, asked by the default chain of credentials; change the fields that are to be otherwise.
+    pub fn new(region: impl Into<String>) -> Self {
+        Self {
+            region: Some(region.into()),
+            endpoint: None,
+            credentials: Credentials::DefaultChain,
+            profile: None,
+            role: None,
+            user_agent: DEFAULT_USER_AGENT.into(),
+        }
+    }
+
     /// Checks what can be checked without asking anybody.
     ///
     /// # Errors
     /// [`Invalid`] names the setting; never with a password that stands in the endpoint.
     pub fn check(&self) -> Result<(), Invalid> {
-        control::check_region(&self.region)?;
+        if let Some(region) = &self.region {
+            control::check_region(region)?;
+        }
+        if let Credentials::Iot(iot) = &self.credentials {
+            iot.check()?;
+        }
+        if let Some(role) = &self.role {
+            role.check()?;
+        }
         if let Some(endpoint) = &self.endpoint {
             control::parse_endpoint(endpoint)?;
         }
@@ -67,6 +100,14 @@ pub enum Credentials {
         /// Session token of temporary credentials.
         session_token: Option<Secret>,
     },
-    /// The default chain of the AWS SDKs: environment, profiles, containers, instance roles.
+    /// A file that somebody rewrites before they end ([`credential_file`]): it is read whenever a request is signed. When
+    /// it is missing or not whole, it is looked at again for 2 s.
+    File(PathBuf),
+    /// That file if it is there, else [`Self::DefaultChain`].
+    FileElseChain(PathBuf),
+    /// The credentials provider of AWS IoT.
+    Iot(IotCertificate),
+    /// The default chain of the AWS SDKs: environment, profiles (with SSO and processes), web identity, containers,
+    /// instance roles.
     DefaultChain,
 }

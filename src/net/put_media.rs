@@ -13,11 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::{
-    Credentials,
-    provider::{ProvideCredentials, SharedCredentialsProvider},
-};
+use aws_credential_types::{Credentials, provider::error::CredentialsError};
 use aws_smithy_async::time::TimeSource;
 use bytes::Bytes;
 use futures_core::Stream;
@@ -28,7 +24,10 @@ use http::{
 use reqwest::{Body, Client, redirect};
 use tokio::sync::mpsc;
 
-use super::{Service, control::DataEndpoint, failure, sign, signing_clock::SigningClock};
+use super::{
+    Service, control::DataEndpoint, credentials::Keyring, failure, sign,
+    signing_clock::SigningClock,
+};
 use crate::{
     definition::{Invalid, StreamDefinition, TimecodeType},
     session::{Call, Failure},
@@ -50,8 +49,7 @@ const ACKS_REQUIRED: HeaderName =
 #[derive(Debug)]
 pub(crate) struct PutMedia {
     client: Client,
-    credentials: SharedCredentialsProvider,
-    region: String,
+    keyring: Keyring,
     /// All headers that do not change: all but those of the time, the host and the signature.
     headers: HeaderMap,
     patience: Duration,
@@ -67,13 +65,12 @@ impl PutMedia {
     pub(crate) fn new(
         service: &Service,
         definition: &StreamDefinition,
-        credentials: SharedCredentialsProvider,
+        keyring: Keyring,
         clock: SigningClock,
     ) -> Result<Self, Invalid> {
         Ok(Self {
             client: client(service, definition)?,
-            credentials,
-            region: service.region.clone(),
+            keyring,
             headers: headers(service, definition)?,
             patience: definition.completion_timeout,
             clock,
@@ -81,7 +78,7 @@ impl PutMedia {
     }
 
     /// Connects, sends the head, and waits for that of the response; once more when it was refused for the time of its
-    /// signature only. `body` goes out meanwhile and afterwards: each chunk at once, and the terminating one when its
+    /// signature only, or for keys that are others now. `body` goes out meanwhile and afterwards: each chunk at once, and the terminating one when its
     /// sender is dropped. Dropping this future, or the [`Response`], aborts the connection: the receiver of the body is
     /// dropped, and no terminating chunk is sent.
     pub(crate) async fn open(
@@ -102,11 +99,11 @@ impl PutMedia {
             let failure = response.refusal(self.patience).await;
             let date = response.head.headers().get(DATE);
             let date = date.and_then(|date| date.to_str().ok());
-            let learnt =
-                !again && endpoint.is_authentic() && self.clock.learn(signed_ms, &failure, date);
+            let learnt = endpoint.is_authentic() && self.clock.learn(signed_ms, &failure, date);
+            let worth_it = !again && (learnt || self.keyring.renewed(&failure).await);
             media = match response.link.cut() {
-                Some(media) if learnt => media.rewound(),
-                _ => return Err(failure),
+                Some(media) if worth_it => media.rewound(),
+                _ => return Err(self.keyring.explained(failure)),
             };
             again = true;
         }
@@ -118,14 +115,22 @@ impl PutMedia {
         start: Timestamp,
         media: Media,
     ) -> Result<Response, Failure> {
-        let keys = tokio::time::timeout(self.patience, self.credentials.provide_credentials());
+        let keys = tokio::time::timeout(self.patience, self.keyring.keys());
         let keys = keys
             .await
             .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(self.patience)))
             .map_err(|error| failure::credentials(Call::PutMedia, &error))?;
+        let region = self.keyring.region_for(Call::PutMedia).await?;
         let url = endpoint.url("putMedia");
         let headers = self
-            .signed(&url, &endpoint.host(), start, &keys, self.clock.now())
+            .signed(
+                &url,
+                &endpoint.host(),
+                start,
+                &keys,
+                region,
+                self.clock.now(),
+            )
             .map_err(|error| failure::request(Call::PutMedia, failure::chain(&*error)))?;
         let link = Link(Arc::new(Mutex::new(Flow {
             media: Some(media),
@@ -141,7 +146,12 @@ impl PutMedia {
                 failure::transport(Call::PutMedia, &url, &error.without_url())
             }
         })?;
-        Ok(Response { head, url, link })
+        Ok(Response {
+            head,
+            url,
+            link,
+            until: keys.expiry(),
+        })
     }
 
     fn signed(
@@ -150,12 +160,13 @@ impl PutMedia {
         host: &str,
         start: Timestamp,
         keys: &Credentials,
+        region: &str,
         now: SystemTime,
     ) -> Result<HeaderMap, sign::Unsigned> {
         let mut headers = self.headers.clone();
         headers.insert(HOST, HeaderValue::from_str(host)?);
         headers.insert(START_TIMESTAMP, HeaderValue::from_str(&start.to_string())?);
-        sign::sign(url, &mut headers, keys, &self.region, now)?;
+        sign::sign(url, &mut headers, keys, region, now)?;
         Ok(headers)
     }
 }
@@ -227,9 +238,16 @@ pub(crate) struct Response {
     head: reqwest::Response,
     url: String,
     link: Link,
+    /// When the keys end that it was signed with.
+    until: Option<SystemTime>,
 }
 
 impl Response {
+    /// When the keys end that it was signed with.
+    pub(crate) fn until(&self) -> Option<SystemTime> {
+        self.until
+    }
+
     /// The next bytes; `None` is the clean end. Cancel safe.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         self.head
@@ -418,14 +436,13 @@ pub(super) mod peer {
 
 #[cfg(test)]
 mod tests {
-    use aws_credential_types::provider::{self, error::CredentialsError, future};
     use test_case::test_case;
     use tokio::net::TcpStream;
 
     use super::*;
     use crate::{
         definition::StreamName,
-        net::{Credentials, credentials, sign::check},
+        net::{Credentials, credentials::Way, sign::check},
         secret::Secret,
         session::Cause,
     };
@@ -434,7 +451,6 @@ mod tests {
 
     fn service() -> Service {
         Service {
-            region: "us-west-2".into(),
             endpoint: Some("http://127.0.0.1".into()),
             credentials: Credentials::Static {
                 access_key: "AKID".into(),
@@ -442,6 +458,7 @@ mod tests {
                 session_token: Some(Secret::new("T0K3N")),
             },
             user_agent: "kvssink/0.1.0 (test)".into(),
+            ..Service::new("us-west-2")
         }
     }
 
@@ -450,10 +467,13 @@ mod tests {
     }
 
     fn put_media() -> PutMedia {
-        let service = service();
+        put_media_of(&service())
+    }
+
+    fn put_media_of(service: &Service) -> PutMedia {
         let clock = SigningClock::default();
-        let credentials = credentials::provider(&service.credentials, &service.region, &clock);
-        PutMedia::new(&service, &definition(), credentials, clock).unwrap()
+        let keyring = Keyring::new(service, &definition(), &clock, Way::usual());
+        PutMedia::new(service, &definition(), keyring, clock).unwrap()
     }
 
     fn endpoint(uri: &str) -> DataEndpoint {
@@ -832,42 +852,31 @@ mod tests {
         );
     }
 
-    #[derive(Debug)]
-    struct Nobody;
-
-    impl ProvideCredentials for Nobody {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            let nobody: provider::Result = Err(CredentialsError::not_loaded("none here"));
-            future::ProvideCredentials::ready(nobody)
-        }
-    }
-
     #[tokio::test]
     async fn without_credentials_nothing_is_sent() {
-        let put_media = PutMedia {
-            credentials: SharedCredentialsProvider::new(Nobody),
-            ..put_media()
+        let service = Service {
+            credentials: Credentials::File("/nowhere/credential".into()),
+            ..service()
         };
+        let put_media = put_media_of(&service);
         let (_sender, body) = mpsc::channel(1);
         let nowhere = endpoint("http://127.0.0.1:1");
         let failure = put_media.open(&nowhere, Timestamp::ZERO, body).await;
         let failure = failure.unwrap_err();
         assert_eq!(failure.cause, Cause::Credentials);
-        assert!(failure.message.contains("none here"), "{failure}");
+        assert!(failure.message.contains("/nowhere/credential"), "{failure}");
     }
 
     #[tokio::test]
     async fn nothing_that_is_shown_has_a_secret() {
         let put_media = put_media();
-        let keys = put_media.credentials.provide_credentials().await.unwrap();
+        let keys = put_media.keyring.keys().await.unwrap();
         let headers = put_media.signed(
             "http://a/putMedia",
             "a",
             Timestamp::ZERO,
             &keys,
+            "us-west-2",
             SystemTime::UNIX_EPOCH,
         );
         let shown = format!("{put_media:?} {:?}", headers.unwrap());

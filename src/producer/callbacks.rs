@@ -40,6 +40,11 @@ pub trait StreamCallbacks: Send + Sync + 'static {
     /// The device's clock is wrong: signatures go by the service's, which is so many milliseconds ahead (behind, if
     /// negative). 0: it is right again. Timestamps of frames are not changed.
     fn clock_offset(&self, millis: i64) {}
+    /// Where the credentials are from, in words, never what they are; for a log. When they are used for the first time, and
+    /// when it changes.
+    fn credentials(&self, source: &str) {}
+    /// The region, if it had to be found out. `assumed`: nothing names one, so it is the default. Once.
+    fn region(&self, name: &str, assumed: bool) {}
     /// Frames cannot be used until a key frame comes.
     fn key_frame_needed(&self) {}
     /// Everything that was put before the end was asked for ([`super::Stream::drain`],
@@ -87,6 +92,8 @@ pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
         } => callbacks.duration_pressure(*duration, *buffer_duration),
         Event::LatencyPressure { latency } => callbacks.latency_pressure(*latency),
         Event::ClockOffset { millis } => callbacks.clock_offset(*millis),
+        Event::Credentials { source } => callbacks.credentials(source),
+        Event::Region { name, assumed } => callbacks.region(name, *assumed),
         Event::KeyFrameNeeded => callbacks.key_frame_needed(),
         Event::Drained => callbacks.drained(),
         Event::Failed(error) => callbacks.error(error),

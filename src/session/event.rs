@@ -79,6 +79,18 @@ pub enum Event {
         /// In milliseconds; negative: it is behind; 0: the clock is right again.
         millis: i64,
     },
+    /// Where the credentials are from, in words; when they are used for the first time, and when it changes.
+    Credentials {
+        /// The source, never what it gave.
+        source: String,
+    },
+    /// The region had to be found out. Once.
+    Region {
+        /// Which.
+        name: String,
+        /// Nothing names one: it is the default.
+        assumed: bool,
+    },
     /// Frames cannot be used until a key frame comes: the encoder may be asked for one.
     KeyFrameNeeded,
     /// Everything that was put before the end was asked for is PERSISTED, or told as dropped; the stream may go on.

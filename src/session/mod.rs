@@ -70,7 +70,10 @@ pub enum Input<'a> {
     /// A call, or the attempt to open PutMedia, did not succeed.
     Failed(&'a Failure),
     /// PutMedia was answered with 200: media may flow.
-    Opened,
+    Opened {
+        /// When the credentials end that it was asked with.
+        until: Option<Mono>,
+    },
     /// Bytes of the response of PutMedia.
     Response(&'a [u8]),
     /// The response of PutMedia ended.
@@ -252,7 +255,7 @@ impl Session {
             (Input::Failed(failure), Some(call)) if failure.call == call => {
                 self.failed(now, failure)
             }
-            (Input::Opened, Some(Call::PutMedia)) => self.opened(now),
+            (Input::Opened { until }, Some(Call::PutMedia)) => self.opened(now, until),
             (Input::Response(bytes), Some(Call::PutMedia)) => self.response(now, bytes),
             (Input::Closed, Some(Call::PutMedia)) => self.response_ended(now),
             (Input::Suspended(time), _) => self.suspended(time),

@@ -58,6 +58,8 @@ pub(super) struct Link {
     pub(super) clusters: u64,
     /// When it was asked for.
     pub(super) opened: Mono,
+    /// When another is to follow it.
+    pub(super) rotation: Mono,
     /// The fragment that is open, or was sent last, is its last.
     pub(super) last: bool,
     /// Since when an ack is due that has not come.

@@ -160,7 +160,7 @@ impl Rig {
                     rig.answer(400, "ClientLimitExceededException");
                 }
                 if ["streaming", "draining", "closing"].contains(&state) {
-                    rig.give(Input::Opened);
+                    rig.give(Input::Opened { until: None });
                 }
                 if ["draining", "closing"].contains(&state) {
                     rig.session.set_tracks(&tracks(320)).unwrap();
@@ -213,7 +213,7 @@ fn happen(rig: &mut Rig, event: &str) {
         "lost" => rig.fail(Cause::Transport),
         "throttled" => rig.answer(400, "ClientLimitExceededException"),
         "denied" => rig.answer(403, "AccessDeniedException"),
-        "opened" => rig.give(Input::Opened),
+        "opened" => rig.give(Input::Opened { until: None }),
         "PERSISTED" => rig.response(PERSISTED),
         "ERROR 4006" => {
             rig.response(r#"{"EventType":"ERROR","FragmentTimecode":1000,"ErrorId":4006}"#)

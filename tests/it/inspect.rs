@@ -179,6 +179,9 @@ fn text(value: &glib::Value) -> Option<String> {
     if let Ok(text) = value.get::<Option<String>>() {
         return text;
     }
+    if let Ok(fields) = value.get::<Option<gst::Structure>>() {
+        return fields.map(|fields| fields.to_string());
+    }
     if let Ok(number) = value.get::<u32>() {
         return Some(number.to_string());
     }
