@@ -2,6 +2,7 @@
 //!
 //! Belongs here: everything that touches a socket. Does not belong here: policy (asks [`crate::session`]), GStreamer.
 
+mod body;
 mod clock;
 mod control;
 mod credentials;

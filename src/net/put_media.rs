@@ -1,17 +1,10 @@
 //! PutMedia: one request whose body and response flow at the same time.
 //!
 //! In: the data endpoint and the chunks of the body. Out: the bytes of the response, which are acks, or a [`Failure`].
-//! Belongs here: the head, its signature, the life of the connection. Does not belong here: what the bytes mean
-//! ([`crate::session`], [`crate::mkv`]), when to open and to close.
+//! Belongs here: the head, its signature, the life of the connection. Does not belong here: how the body gets into it
+//! ([`super::body`]), what the bytes mean ([`crate::session`], [`crate::mkv`]), when to open and to close.
 
-use std::{
-    collections::VecDeque,
-    io,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::{
@@ -20,7 +13,6 @@ use aws_credential_types::{
 };
 use aws_smithy_async::time::TimeSource;
 use bytes::Bytes;
-use futures_core::Stream;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{DATE, HOST, TRANSFER_ENCODING, USER_AGENT},
@@ -28,7 +20,13 @@ use http::{
 use reqwest::{Body, Client, redirect};
 use tokio::sync::mpsc;
 
-use super::{Service, control::DataEndpoint, failure, sign, signing_clock::SigningClock};
+use super::{
+    Service,
+    body::{Link, Media},
+    control::DataEndpoint,
+    failure, sign,
+    signing_clock::SigningClock,
+};
 use crate::{
     definition::{Invalid, StreamDefinition, TimecodeType},
     session::{Call, Failure},
@@ -127,11 +125,7 @@ impl PutMedia {
         let headers = self
             .signed(&url, &endpoint.host(), start, &keys, self.clock.now())
             .map_err(|error| failure::request(Call::PutMedia, failure::chain(&*error)))?;
-        let link = Link(Arc::new(Mutex::new(Flow {
-            media: Some(media),
-            waiting: None,
-        })));
-        let body = MediaBody(Arc::clone(&link.0));
+        let (link, body) = Link::new(media);
         let request = self.client.post(&url).headers(headers);
         let request = request.body(Body::wrap_stream(body)).send();
         let head = Box::pin(request).await.map_err(|error| {
@@ -268,107 +262,6 @@ impl Response {
             header(["x-amzn-requestid", "x-amz-request-id"]),
             said.as_deref(),
         )
-    }
-}
-
-/// The body on its way from its sender to the connection.
-#[derive(Debug)]
-struct Flow {
-    /// `None` when the connection is aborted.
-    media: Option<Media>,
-    /// The connection, when it waits for media.
-    waiting: Option<Waker>,
-}
-
-/// What is to be sent.
-#[derive(Debug)]
-struct Media {
-    chunks: mpsc::Receiver<Bytes>,
-    /// What goes before them: it was taken by a connection that was refused.
-    before: VecDeque<Bytes>,
-    /// What was taken so far, until the request is accepted. The session gives no more than a header before that.
-    taken: Option<VecDeque<Bytes>>,
-}
-
-impl Media {
-    fn new(chunks: mpsc::Receiver<Bytes>) -> Self {
-        Self {
-            chunks,
-            before: VecDeque::new(),
-            taken: Some(VecDeque::new()),
-        }
-    }
-
-    /// For another connection.
-    fn rewound(mut self) -> Self {
-        let taken = self.taken.get_or_insert_default();
-        taken.append(&mut self.before);
-        std::mem::swap(taken, &mut self.before);
-        self
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let chunk = match self.before.pop_front() {
-            Some(chunk) => Poll::Ready(Some(chunk)),
-            None => self.chunks.poll_recv(cx),
-        };
-        if let (Poll::Ready(Some(chunk)), Some(taken)) = (&chunk, &mut self.taken) {
-            taken.push_back(chunk.clone());
-        }
-        chunk
-    }
-}
-
-fn lock(flow: &Mutex<Flow>) -> MutexGuard<'_, Flow> {
-    flow.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The interest in the connection. Dropping it frees the body at once; the connection itself may still be stuck with
-/// what it has taken, when the peer does not read.
-#[derive(Debug)]
-struct Link(Arc<Mutex<Flow>>);
-
-impl Link {
-    /// Nothing has to be sent again.
-    fn accepted(&self) {
-        if let Some(media) = &mut lock(&self.0).media {
-            media.taken = None;
-        }
-    }
-
-    /// Aborts the connection: what it was to send.
-    fn cut(&self) -> Option<Media> {
-        let mut flow = lock(&self.0);
-        let (media, waiting) = (flow.media.take(), flow.waiting.take());
-        drop(flow);
-        if let Some(connection) = waiting {
-            connection.wake();
-        }
-        media
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        drop(self.cut());
-    }
-}
-
-/// The connection's end of the body. It ends with the sender of the media, unless the [`Link`] is dropped before: then it
-/// fails, because a clean end would tell the service that the last fragment is whole.
-struct MediaBody(Arc<Mutex<Flow>>);
-
-impl Stream for MediaBody {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut flow = lock(&self.0);
-        let Some(media) = &mut flow.media else {
-            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
-        };
-        let chunk = media.poll_next(cx);
-        flow.waiting = chunk.is_pending().then(|| cx.waker().clone());
-        chunk.map(|chunk| chunk.map(Ok))
     }
 }
 
