@@ -21,6 +21,7 @@ use reqwest::Url;
 
 use super::{
     Service, failure,
+    http::Http,
     signing_clock::{SigningClock, is_authentic},
 };
 use crate::{
@@ -114,6 +115,7 @@ pub(crate) struct ControlPlane {
     /// The control plane is `http`, so the data endpoint may be.
     plain: bool,
     clock: SigningClock,
+    http: Http,
     /// Its answers are its own: their date is to be believed.
     authentic: bool,
 }
@@ -128,6 +130,7 @@ impl ControlPlane {
         definition: &StreamDefinition,
         credentials: SharedCredentialsProvider,
         clock: SigningClock,
+        http: &Http,
     ) -> Result<Self, Invalid> {
         check_region(&service.region)?;
         let endpoint = service
@@ -139,6 +142,7 @@ impl ControlPlane {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(service.region.clone()))
             .credentials_provider(credentials)
+            .http_client(http.sdk_client())
             // The provider keeps what is worth keeping; a refusal is answered with what it has then.
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
@@ -152,9 +156,13 @@ impl ControlPlane {
                     .build(),
             );
         config.set_app_name(app_name(&service.user_agent));
-        if let Some(endpoint) = &endpoint {
-            config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
-        }
+        config = match &endpoint {
+            Some(endpoint) => config.endpoint_url(endpoint.as_str().trim_end_matches('/')),
+            // In GovCloud the C++ producer knows no other endpoints.
+            None => config
+                .use_fips(service.use_fips || service.region.starts_with("us-gov-"))
+                .use_dual_stack(service.use_dual_stack),
+        };
         Ok(Self {
             client: Client::from_conf(config.build()),
             name: definition.name.to_string(),
@@ -167,6 +175,7 @@ impl ControlPlane {
             authentic: endpoint.as_ref().is_none_or(is_authentic),
             plain: endpoint.is_some_and(|endpoint| endpoint.scheme() == "http"),
             clock,
+            http: http.clone(),
         })
     }
 
@@ -270,15 +279,15 @@ impl ControlPlane {
         let status = error.raw_response().map(|raw| raw.status().as_u16());
         match (error, status) {
             // A success that makes no sense is none of the service's: see `senseless`.
-            (_, Some(status @ 300..)) => failure::refusal(
+            (_, Some(status @ 300..)) => self.http.explained(failure::refusal(
                 call,
                 status,
                 error.code().unwrap_or_default(),
                 error.request_id(),
                 error.message(),
-            ),
+            )),
             (SdkError::ConstructionFailure(_), _) => failure::request(call, failure::chain(error)),
-            _ => failure::transport(call, &self.place, error),
+            _ => self.http.failure(call, &self.place, error),
         }
     }
 }
@@ -314,7 +323,6 @@ mod tests {
 
     fn service(endpoint: Option<String>) -> Service {
         Service {
-            region: "us-west-2".into(),
             endpoint,
             credentials: Credentials::Static {
                 access_key: "AKID".into(),
@@ -322,6 +330,7 @@ mod tests {
                 session_token: None,
             },
             user_agent: "kvssink/0.1.0 (test)".into(),
+            ..Service::new("us-west-2")
         }
     }
 
@@ -337,7 +346,8 @@ mod tests {
     ) -> Result<ControlPlane, Invalid> {
         let clock = SigningClock::default();
         let credentials = credentials::provider(&service.credentials, &service.region, &clock);
-        ControlPlane::new(service, definition, credentials, clock)
+        let http = Http::new(service).unwrap();
+        ControlPlane::new(service, definition, credentials, clock, &http)
     }
 
     fn control(endpoint: String) -> ControlPlane {
@@ -605,8 +615,14 @@ mod tests {
                 Err(CredentialsError::not_loaded("none here"))
             }),
         );
-        let control =
-            ControlPlane::new(&service, &definition(), nobody, SigningClock::default()).unwrap();
+        let control = ControlPlane::new(
+            &service,
+            &definition(),
+            nobody,
+            SigningClock::default(),
+            &Http::new(&service).unwrap(),
+        )
+        .unwrap();
         let failure = control.describe().await.unwrap_err();
         assert_eq!(failure.cause, Cause::Credentials);
         assert!(failure.message.contains("none here"), "{failure}");

@@ -19,6 +19,7 @@ use super::{
     clock::Clock,
     control::{ControlPlane, DataEndpoint},
     credentials,
+    http::Http,
     intake::Intake,
     put_media::{PutMedia, Response},
     signing_clock::SigningClock,
@@ -84,9 +85,16 @@ impl Driver {
         signing: SigningClock,
         callbacks: Arc<dyn StreamCallbacks>,
     ) -> Result<Self, Invalid> {
+        let http = Http::new(service)?;
         let provider = credentials::provider(&service.credentials, &service.region, &signing);
-        let control = ControlPlane::new(service, &definition, provider.clone(), signing.clone())?;
-        let put_media = PutMedia::new(service, &definition, provider, signing.clone())?;
+        let control = ControlPlane::new(
+            service,
+            &definition,
+            provider.clone(),
+            signing.clone(),
+            &http,
+        )?;
+        let put_media = PutMedia::new(service, &definition, provider, signing.clone(), &http)?;
         Ok(Self {
             control: Arc::new(control),
             put_media: Arc::new(put_media),

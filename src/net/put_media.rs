@@ -24,7 +24,9 @@ use super::{
     Service,
     body::{Link, Media},
     control::DataEndpoint,
-    failure, sign,
+    failure,
+    http::Http,
+    sign,
     signing_clock::SigningClock,
 };
 use crate::{
@@ -54,11 +56,12 @@ pub(crate) struct PutMedia {
     headers: HeaderMap,
     patience: Duration,
     clock: SigningClock,
+    http: Http,
 }
 
 impl PutMedia {
-    /// A client that has not connected yet. Reads the certificates of the platform (`SSL_CERT_FILE` instead of them, if
-    /// set) and the proxies of the environment. Needs no runtime.
+    /// A client that has not connected yet. Reads the certificates of the platform, unless others are given. Needs no
+    /// runtime.
     ///
     /// # Errors
     /// [`Invalid`] when the user agent cannot be a header, or there are no certificates.
@@ -67,14 +70,16 @@ impl PutMedia {
         definition: &StreamDefinition,
         credentials: SharedCredentialsProvider,
         clock: SigningClock,
+        http: &Http,
     ) -> Result<Self, Invalid> {
         Ok(Self {
-            client: client(service, definition)?,
+            client: client(service, definition, http)?,
             credentials,
             region: service.region.clone(),
             headers: headers(service, definition)?,
             patience: definition.completion_timeout,
             clock,
+            http: http.clone(),
         })
     }
 
@@ -97,7 +102,7 @@ impl PutMedia {
                 response.link.accepted();
                 return Ok(response);
             }
-            let failure = response.refusal(self.patience).await;
+            let failure = self.http.explained(response.refusal(self.patience).await);
             let date = response.head.headers().get(DATE);
             let date = date.and_then(|date| date.to_str().ok());
             let learnt =
@@ -132,7 +137,8 @@ impl PutMedia {
             if error.is_builder() {
                 failure::request(Call::PutMedia, failure::chain(&error))
             } else {
-                failure::transport(Call::PutMedia, &url, &error.without_url())
+                self.http
+                    .failure(Call::PutMedia, &url, &error.without_url())
             }
         })?;
         Ok(Response { head, url, link })
@@ -154,12 +160,16 @@ impl PutMedia {
     }
 }
 
-fn client(service: &Service, definition: &StreamDefinition) -> Result<Client, Invalid> {
+fn client(
+    service: &Service,
+    definition: &StreamDefinition,
+    http: &Http,
+) -> Result<Client, Invalid> {
     // No time limit over all: a session lasts for 45 minutes. That it ends when the peer takes nothing for 30 s is
     // reqwest's default (TCP_USER_TIMEOUT on Linux); so ends too what was aborted with bytes that the peer does not take.
-    let builder = || {
-        Client::builder()
-            .http1_only()
+    let builder = || -> Result<_, Invalid> {
+        let builder = http.client_builder()?.http1_only();
+        Ok(builder
             .connect_timeout(definition.connection_timeout)
             .tcp_nodelay(true)
             .tcp_keepalive(KEEPALIVE)
@@ -167,14 +177,15 @@ fn client(service: &Service, definition: &StreamDefinition) -> Result<Client, In
             .tcp_keepalive_retries(3)
             .pool_max_idle_per_host(0)
             .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
+            .retry(reqwest::retry::never()))
     };
     let plain = |endpoint: &String| endpoint.starts_with("http:");
-    builder()
+    let bare = builder()?.tls_certs_only([]);
+    builder()?
         .build()
         .or_else(|error| match &service.endpoint {
             // A machine without certificates can still talk to a local service.
-            Some(endpoint) if plain(endpoint) => builder().tls_certs_only([]).build(),
+            Some(endpoint) if plain(endpoint) => bare.build(),
             _ => Err(error),
         })
         .map_err(|error| {
@@ -327,7 +338,6 @@ mod tests {
 
     fn service() -> Service {
         Service {
-            region: "us-west-2".into(),
             endpoint: Some("http://127.0.0.1".into()),
             credentials: Credentials::Static {
                 access_key: "AKID".into(),
@@ -335,6 +345,7 @@ mod tests {
                 session_token: Some(Secret::new("T0K3N")),
             },
             user_agent: "kvssink/0.1.0 (test)".into(),
+            ..Service::new("us-west-2")
         }
     }
 
@@ -346,7 +357,8 @@ mod tests {
         let service = service();
         let clock = SigningClock::default();
         let credentials = credentials::provider(&service.credentials, &service.region, &clock);
-        PutMedia::new(&service, &definition(), credentials, clock).unwrap()
+        let http = Http::new(&service).unwrap();
+        PutMedia::new(&service, &definition(), credentials, clock, &http).unwrap()
     }
 
     fn endpoint(uri: &str) -> DataEndpoint {

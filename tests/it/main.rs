@@ -16,3 +16,4 @@ mod producer;
 mod promises;
 mod sessions;
 mod support;
+mod tls;
