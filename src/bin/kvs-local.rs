@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use gstkvssink::local::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Fault, Local, Options};
+use gstkvssink::local::{
+    CredentialSources, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Fault, Local, Options,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves the wire protocol of Amazon Kinesis Video Streams on this machine, strictly.
@@ -19,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// directory as one playable .mkv file per session and an index of fragments. The default keys are for local use:
 /// AKIDLOCAL / local-secret.
 ///
-/// When it is ready, one line of JSON comes on stdout: {"ready":true,"endpoint":…,"dir":…,"ca":…}.
+/// When it is ready, one line of JSON comes on stdout: {"ready":true,"endpoint":…,"dir":…,"ca":…,"sources":…}.
 #[derive(Parser)]
 #[command(version, about, after_long_help = faults())]
 struct Arguments {
@@ -32,7 +34,7 @@ struct Arguments {
     /// Where to keep media; without it a temporary directory, removed at the end
     #[arg(long, env = "KVS_LOCAL_DIR")]
     dir: Option<PathBuf>,
-    /// The only access key taken
+    /// The access key that is taken
     #[arg(long, env = "KVS_LOCAL_ACCESS_KEY", default_value = DEFAULT_ACCESS_KEY, hide_env_values = true)]
     access_key: String,
     /// Its secret key
@@ -44,6 +46,24 @@ struct Arguments {
     /// The only region taken; without it any
     #[arg(long, env = "KVS_LOCAL_REGION")]
     region: Option<String>,
+    /// How long issued credentials are good, in seconds
+    #[arg(long, env = "KVS_LOCAL_CREDENTIAL_LIFE_S", default_value_t = 3600)]
+    credential_life_s: u64,
+    /// Also give such credentials, as containers, instances, STS and IoT get them; DIR is where the files of a device and of
+    /// a web identity are written
+    #[arg(long, env = "KVS_LOCAL_CREDENTIAL_SOURCES", value_name = "DIR")]
+    credential_sources: Option<PathBuf>,
+    /// The Authorization that the container endpoint wants
+    #[arg(
+        long,
+        env = "KVS_LOCAL_CONTAINER_TOKEN",
+        hide_env_values = true,
+        requires = "credential_sources"
+    )]
+    container_token: Option<String>,
+    /// The external id that AssumeRole wants
+    #[arg(long, env = "KVS_LOCAL_EXTERNAL_ID", requires = "credential_sources")]
+    external_id: Option<String>,
     /// Milliseconds that a stream is CREATING, and DELETING
     #[arg(long, env = "KVS_LOCAL_ACTIVATION_DELAY_MS", default_value_t = 300)]
     activation_delay_ms: u64,
@@ -107,6 +127,12 @@ fn main() -> anyhow::Result<()> {
         secret_key: arguments.secret_key,
         session_token: arguments.session_token,
         region: arguments.region,
+        credential_life: Duration::from_secs(arguments.credential_life_s),
+        credential_sources: arguments.credential_sources.map(|dir| CredentialSources {
+            container_token: arguments.container_token,
+            external_id: arguments.external_id,
+            ..CredentialSources::below(dir)
+        }),
         activation_delay: Duration::from_millis(arguments.activation_delay_ms),
         max_connection: Duration::from_secs(arguments.max_connection_s),
         idle: Duration::from_millis(arguments.idle_ms),
@@ -122,6 +148,7 @@ fn main() -> anyhow::Result<()> {
         "endpoint": local.endpoint(),
         "dir": local.dir(),
         "ca": local.ca_file(),
+        "sources": local.sources(),
     });
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{ready}")

@@ -38,6 +38,23 @@ pub struct KvsSink {
     #[property(name = "endpoint", nick = "Endpoint",
         blurb = "URI of the control plane, http or https; unset: CONTROL_PLANE_URI, then that of the region",
         get, set, type = Option<String>, member = endpoint, mutable_ready)]
+    #[property(name = "use-fips", nick = "FIPS endpoints",
+        blurb = "Endpoints that are validated by FIPS 140; unset: AWS_USE_FIPS_ENDPOINT",
+        get = |sink: &Self| sink.settings().use_fips.unwrap_or_default(),
+        set = |sink: &Self, on: bool| sink.settings().use_fips = Some(on),
+        type = bool, default = false, mutable_ready)]
+    #[property(name = "use-dualstack", nick = "Dual-stack endpoints",
+        blurb = "Endpoints with IPv6 addresses, too; unset: AWS_USE_DUALSTACK_ENDPOINT",
+        get = |sink: &Self| sink.settings().use_dualstack.unwrap_or_default(),
+        set = |sink: &Self, on: bool| sink.settings().use_dualstack = Some(on),
+        type = bool, default = false, mutable_ready)]
+    #[property(name = "ca-file", nick = "CA file",
+        blurb = "PEM file of the CAs to trust, or directory of such files, instead of those of the machine; unset: KVSSINK_CA_CERT_PATH, SSL_CERT_FILE, SSL_CERT_DIR, then those of the machine",
+        get, set, type = Option<String>, member = ca_file, mutable_ready)]
+    #[property(name = "proxy", nick = "Proxy",
+        blurb = "HTTP proxy, http://[user:password@]host:port; unset: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY; cannot be read back",
+        set = |sink: &Self, text: Option<String>| sink.set_secret(text, |s| &mut s.proxy),
+        type = Option<String>, mutable_ready)]
     #[property(name = "access-key", nick = "Access key",
         blurb = "AWS access key id; unset: credential-path, then the default chain of the AWS SDKs; cannot be read back",
         set = |sink: &Self, text: Option<String>| sink.set_secret(text, |s| &mut s.access_key),

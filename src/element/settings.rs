@@ -24,6 +24,10 @@ pub(super) struct Settings {
     pub(super) stream_name: Option<String>,
     pub(super) aws_region: Option<String>,
     pub(super) endpoint: Option<String>,
+    pub(super) use_fips: Option<bool>,
+    pub(super) use_dualstack: Option<bool>,
+    pub(super) ca_file: Option<String>,
+    pub(super) proxy: Secret,
     pub(super) access_key: Secret,
     pub(super) secret_key: Secret,
     pub(super) session_token: Secret,
@@ -61,6 +65,10 @@ impl Default for Settings {
             stream_name: Some(DEFAULT_STREAM_NAME.into()),
             aws_region: None,
             endpoint: None,
+            use_fips: None,
+            use_dualstack: None,
+            ca_file: None,
+            proxy: Secret::default(),
             access_key: Secret::default(),
             secret_key: Secret::default(),
             session_token: Secret::default(),
@@ -157,10 +165,20 @@ impl Settings {
             .filter(|region| !region.is_empty())
             .or_else(|| environment("AWS_REGION"))
             .or_else(|| environment("AWS_DEFAULT_REGION"));
+        // The SDKs take "true" in any case, and nothing else ("Dual-stack and FIPS endpoints").
+        let switched = |property: Option<bool>, variable| {
+            property.unwrap_or_else(|| {
+                environment(variable).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+            })
+        };
         let service = Service {
             region,
             profile: set(&self.aws_profile),
             role: self.role()?,
+            use_fips: switched(self.use_fips, "AWS_USE_FIPS_ENDPOINT"),
+            use_dual_stack: switched(self.use_dualstack, "AWS_USE_DUALSTACK_ENDPOINT"),
+            ca_file: self.ca_file.clone().filter(|path| !path.is_empty()),
+            proxy: (!self.proxy.expose().is_empty()).then(|| self.proxy.clone()),
             endpoint: self
                 .endpoint
                 .clone()
@@ -294,6 +312,35 @@ mod tests {
         assert_eq!(
             (service.region.as_deref(), service.endpoint.as_deref()),
             (Some(DEFAULT_REGION), Some("https://example.com"))
+        );
+    }
+
+    #[test]
+    fn a_switch_of_the_environment_can_be_switched_off() {
+        let environment = [
+            ("AWS_USE_FIPS_ENDPOINT", "True"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+        ];
+        let switches = |settings: &Settings, environment: &[_]| {
+            let (service, _) = parse(settings, environment).unwrap();
+            (service.use_fips, service.use_dual_stack)
+        };
+        assert_eq!(switches(&Settings::default(), &[]), (false, false));
+        assert_eq!(switches(&Settings::default(), &environment), (true, true));
+        let off = Settings {
+            use_fips: Some(false),
+            use_dualstack: Some(false),
+            ..Settings::default()
+        };
+        assert_eq!(switches(&off, &environment), (false, false));
+        let on = Settings {
+            use_fips: Some(true),
+            use_dualstack: Some(true),
+            ..Settings::default()
+        };
+        assert_eq!(
+            switches(&on, &[("AWS_USE_FIPS_ENDPOINT", "0")]),
+            (true, true)
         );
     }
 

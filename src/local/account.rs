@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::record::FragmentRecord;
 use super::refused::Refused;
 
-const ACCOUNT_ID: &str = "111122223333";
+pub(crate) const ACCOUNT_ID: &str = "111122223333";
 /// Fragments kept in memory for each stream; older ones are in the index file only.
 const MAX_FRAGMENTS: usize = 20_000;
 

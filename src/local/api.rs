@@ -1,4 +1,4 @@
-//! The APIs that the service has, by path and by name.
+//! The APIs that the service has, by path and by name: those of video, and where clients get credentials.
 
 /// A call that the service takes, named as in AWS's documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,16 @@ pub enum Api {
     PutMedia,
     /// `/getMedia`
     GetMedia,
+    /// `/v2/credentials/…`: credentials of a container.
+    ContainerCredentials,
+    /// `/latest/…`: the metadata of an instance, version 2.
+    InstanceMetadata,
+    /// `/`, of STS.
+    AssumeRole,
+    /// `/`, of STS; not signed.
+    AssumeRoleWithWebIdentity,
+    /// `/role-aliases/…`, of the IoT credentials provider.
+    IotCredentials,
 }
 
 const PATHS: [(&str, Api); 11] = [
@@ -42,8 +52,17 @@ const PATHS: [(&str, Api); 11] = [
     ("/getMedia", Api::GetMedia),
 ];
 
+/// Where clients get credentials.
+const SOURCES: [Api; 5] = [
+    Api::ContainerCredentials,
+    Api::InstanceMetadata,
+    Api::AssumeRole,
+    Api::AssumeRoleWithWebIdentity,
+    Api::IotCredentials,
+];
+
 impl Api {
-    /// The API at that path.
+    /// The API of video at that path.
     pub(crate) fn at(path: &str) -> Option<Self> {
         PATHS
             .iter()
@@ -52,8 +71,7 @@ impl Api {
 
     /// The API of that name, `PutMedia`.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        PATHS
-            .iter()
-            .find_map(|(_, api)| (format!("{api:?}") == name).then_some(*api))
+        let apis = PATHS.iter().map(|(_, api)| *api).chain(SOURCES);
+        apis.into_iter().find(|api| format!("{api:?}") == name)
     }
 }

@@ -119,7 +119,7 @@ pub(crate) fn answer(
             read::<Target>(body)?.find(account)?;
             Ok(json!({ "DataEndpoint": call.endpoint }))
         }
-        Api::PutMedia | Api::GetMedia => Err(Refused::argument("Not a call of the control plane.")),
+        _ => Err(Refused::argument("Not a call of the control plane.")),
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Fault {
 pub enum FaultKind {
     /// A call with a right signature is refused with this status.
     Http {
-        /// Which; any, if none.
+        /// Which; any of video, if none.
         api: Option<Api>,
         /// The status, from 400 to 599.
         status: u16,
@@ -211,6 +211,14 @@ impl FaultKind {
     /// How often it strikes if nothing is said: once; a wrong clock does not become right by being looked at.
     pub(crate) fn usual_times(self) -> Option<u64> {
         (!matches!(self, Self::Clock { .. })).then_some(1)
+    }
+
+    /// How wrong it makes the clock of calls.
+    pub(crate) fn clock_offset_ms(self) -> Option<i64> {
+        match self {
+            Self::Clock { offset_ms } => Some(offset_ms),
+            _ => None,
+        }
     }
 
     /// Whether it is about the port rather than about calls, which could be counted.

@@ -26,6 +26,10 @@ pub struct Attempt {
     pub error: Option<String>,
     /// The session that it began, as in [`Reception::session`].
     pub session: Option<u64>,
+    /// The access key that it named.
+    pub access_key: Option<String>,
+    /// Whether the credentials of that key had expired when it came.
+    pub expired: bool,
 }
 
 /// All that is known of one fragment, which is one producer timestamp of a stream.
@@ -165,6 +169,8 @@ impl Ledger {
             status: None,
             error: None,
             session: None,
+            access_key: None,
+            expired: false,
         });
         self.forgotten + self.attempts.len() - 1
     }

@@ -8,6 +8,8 @@
 //!                        └───▶ put_media ─▶ session ─▶ ingest          (PutMedia)
 //!                        │                     └────▶ archive, outbox, ledger
 //!                        └───▶ get_media ─▶ archive                    (GetMedia)
+//! sigv4 ─▶ keys                                                        (whose calls are taken)
+//! listen ─▶ server ─▶ sources ─▶ keys                                  (where clients get credentials)
 //! ingest ─▶ ebml, tracks, tags
 //! fault ─▶ faults ─▶ listen, server, session, outbox                   (what goes wrong on demand)
 //! ```
@@ -34,6 +36,8 @@ mod fault_text;
 mod faults;
 mod get_media;
 mod ingest;
+mod issue;
+mod keys;
 mod ledger;
 mod line;
 mod listen;
@@ -51,15 +55,17 @@ mod server;
 mod service;
 mod session;
 mod sigv4;
+mod sources;
 mod tags;
 mod tls;
 mod tracks;
+mod visit;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -71,14 +77,17 @@ pub use ack::ErrorId;
 pub use api::Api;
 pub use fault::{Fault, FaultForm, FaultKind};
 pub use fault_text::FaultError;
+pub use keys::{Issued, Source};
 pub use ledger::{AckKind, Attempt, LedgerEntry, Reception};
-pub use options::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Log, Options};
+pub use options::{CredentialSources, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Log, Options};
 pub use record::{FragmentRecord, RequestRecord};
+pub use sources::Sources;
 
 use account::Account;
 use clock::Clock;
+use keys::Keys;
 use service::{Patience, Service};
-use sigv4::Keys;
+use sources::{Issuer, iot};
 
 /// A running service. It has its own thread and stops when dropped.
 pub struct Local {
@@ -94,7 +103,7 @@ impl Local {
     ///
     /// # Errors
     /// If the directory cannot be made or the address cannot be listened on.
-    pub fn start(options: Options) -> anyhow::Result<Self> {
+    pub fn start(mut options: Options) -> anyhow::Result<Self> {
         let temporary = match &options.dir {
             None => Some(temporary_dir()),
             Some(_) => None,
@@ -119,7 +128,10 @@ impl Local {
             .with_context(|| format!("cannot listen on {}", options.listen))?;
         listener.set_nonblocking(true)?;
         let endpoint = endpoint(listener.local_addr()?, options.tls);
-        let service = Arc::new(service(options, endpoint, dir));
+        let iot = issuer(&mut options, &endpoint)?;
+        let mut service = service(options, endpoint, dir);
+        service.issuer = iot.as_ref().map(|(issuer, _)| Arc::clone(issuer));
+        let service = Arc::new(service);
         let (stop, stopped) = watch::channel(false);
         let thread = {
             let service = Arc::clone(&service);
@@ -128,7 +140,18 @@ impl Local {
                 .spawn(move || {
                     runtime.block_on(async {
                         match tokio::net::TcpListener::from_std(listener) {
-                            Ok(listener) => listen::serve(listener, tls, service, stopped).await,
+                            Ok(listener) => {
+                                if let Some((issuer, door)) = iot {
+                                    let service = Arc::clone(&service);
+                                    tokio::spawn(iot::serve(
+                                        door,
+                                        issuer,
+                                        service,
+                                        stopped.clone(),
+                                    ));
+                                }
+                                listen::serve(listener, tls, service, stopped).await;
+                            }
                             Err(e) => service.say(&format!("cannot listen: {e}")),
                         }
                     });
@@ -279,6 +302,7 @@ fn service(options: Options, endpoint: String, dir: PathBuf) -> Service {
         secret_key: options.secret_key,
         session_token: options.session_token,
         region: options.region,
+        issued: Mutex::default(),
     };
     let patience = Patience {
         connection: options.max_connection,
@@ -296,6 +320,19 @@ fn service(options: Options, endpoint: String, dir: PathBuf) -> Service {
         Account::new(delay_ms),
         options.log,
     )
+}
+
+fn issuer(
+    options: &mut Options,
+    endpoint: &str,
+) -> anyhow::Result<Option<(Arc<Issuer>, iot::Door)>> {
+    let Some(wanted) = options.credential_sources.take() else {
+        return Ok(None);
+    };
+    let ip = options.listen.ip();
+    let (life, region) = (options.credential_life, options.region.as_deref());
+    let (issuer, door) = Issuer::new(wanted, endpoint, ip, life, region)?;
+    Ok(Some((Arc::new(issuer), door)))
 }
 
 /// How the service is reached: an address that stands for all of them is reached by loopback.

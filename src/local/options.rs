@@ -21,7 +21,7 @@ pub struct Options {
     pub tls: bool,
     /// Where to keep media; without it a temporary directory, removed when the service stops.
     pub dir: Option<PathBuf>,
-    /// The only access key taken.
+    /// The access key of the static pair; besides it only keys are taken that the service has issued.
     pub access_key: String,
     /// Its secret.
     pub secret_key: String,
@@ -29,6 +29,10 @@ pub struct Options {
     pub session_token: Option<String>,
     /// The only region taken; without it any.
     pub region: Option<String>,
+    /// How long credentials are good that are issued, see [`Local::issued`](super::Local::issued).
+    pub credential_life: Duration,
+    /// Where clients get such credentials; without it nowhere but by [`Local::issue`](super::Local::issue).
+    pub credential_sources: Option<CredentialSources>,
     /// How long a stream is CREATING, and DELETING.
     pub activation_delay: Duration,
     /// Longest life of a `PutMedia` connection.
@@ -43,6 +47,29 @@ pub struct Options {
     pub log: Option<Log>,
 }
 
+/// Where clients get temporary credentials from the service itself; see [`Sources`](super::Sources).
+#[derive(Clone)]
+pub struct CredentialSources {
+    /// Where certificates and keys for IoT and a token for web identity are written.
+    pub dir: PathBuf,
+    /// The `Authorization` that the container endpoint wants; without it, it wants none.
+    pub container_token: Option<String>,
+    /// The `ExternalId` that `AssumeRole` wants; without it, it wants none.
+    pub external_id: Option<String>,
+}
+
+impl CredentialSources {
+    /// Sources that want no token and no external id.
+    #[must_use]
+    pub fn below(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            container_token: None,
+            external_id: None,
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -53,6 +80,9 @@ impl Default for Options {
             secret_key: DEFAULT_SECRET_KEY.to_owned(),
             session_token: None,
             region: None,
+            // As of roles and role aliases, if nothing is said.
+            credential_life: Duration::from_secs(60 * 60),
+            credential_sources: None,
             activation_delay: Duration::from_millis(300),
             max_connection: Duration::from_secs(45 * 60),
             idle: Duration::from_secs(10),
@@ -70,6 +100,7 @@ impl fmt::Debug for Options {
             .field("tls", &self.tls)
             .field("dir", &self.dir)
             .field("region", &self.region)
+            .field("credential_life", &self.credential_life)
             .field("activation_delay", &self.activation_delay)
             .field("max_connection", &self.max_connection)
             .field("idle", &self.idle)

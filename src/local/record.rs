@@ -52,4 +52,8 @@ pub struct RequestRecord {
     pub request_id: String,
     /// The caller's `User-Agent`.
     pub user_agent: Option<String>,
+    /// The access key that it named.
+    pub access_key: Option<String>,
+    /// Whether the credentials of that key had expired when it came.
+    pub expired: bool,
 }

@@ -2,6 +2,8 @@
 //!
 //! Does not belong here: ERROR acks (`ack`), which refuse a fragment of a call that was taken.
 
+use http::StatusCode;
+
 /// The answer to a call that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
@@ -45,6 +47,25 @@ impl Refused {
     pub(crate) fn unrecognized() -> Self {
         let message = "The security token included in the request is invalid.";
         Self::new(403, "UnrecognizedClientException", message)
+    }
+
+    pub(crate) fn expired() -> Self {
+        let message = "The security token included in the request is expired.";
+        Self::new(403, "ExpiredTokenException", message)
+    }
+
+    pub(crate) fn method(allowed: &str) -> Self {
+        let message = format!("The method is {allowed}.");
+        Self::new(405, "MethodNotAllowedException", message)
+    }
+
+    pub(crate) fn injected(status: u16, kind: &'static str) -> Self {
+        Self::new(status, kind, "An injected fault.")
+    }
+
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The body of the answer. `message` is written in lower case, as AWS does.

@@ -1,14 +1,16 @@
-//! The body of an answer: known as a whole, or coming piece by piece.
+//! The shape of an answer; its body is known as a whole, or comes piece by piece.
 
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use super::outbox::Parcel;
+use super::refused::Refused;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -23,6 +25,38 @@ impl Reply {
     /// All of it.
     pub(crate) fn whole(body: impl Into<Bytes>) -> Self {
         Self::Whole(Some(body.into()))
+    }
+}
+
+/// The answer to a call that is refused, as the service's own APIs have it.
+pub(crate) fn refusal(refused: &Refused) -> Response<Reply> {
+    let mut response = reply(
+        refused.status,
+        "application/json",
+        Reply::whole(refused.json()),
+    );
+    insert(response.headers_mut(), "x-amzn-errortype", refused.kind);
+    response
+}
+
+/// An answer in JSON.
+pub(crate) fn json(answer: &serde_json::Value) -> Response<Reply> {
+    reply(200, "application/json", Reply::whole(answer.to_string()))
+}
+
+/// An answer.
+pub(crate) fn reply(status: u16, content_type: &'static str, body: Reply) -> Response<Reply> {
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    insert(response.headers_mut(), "content-type", content_type);
+    response
+}
+
+/// Sets a header; what cannot be one is left out.
+pub(crate) fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
     }
 }
 

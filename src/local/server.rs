@@ -1,6 +1,6 @@
-//! HTTP: the way of a request, the shape of an answer.
+//! HTTP: the way of a request.
 //!
-//! Does not belong here: connections (`listen`), what a call means (`control`, `session`, `get_media`).
+//! Does not belong here: connections (`listen`), the shape of an answer (`reply`), what a call means (`control`, `session`, `get_media`).
 //!
 //! Every call of an API passes [`Entry::admit`], the single place where it is let in or refused.
 
@@ -12,7 +12,7 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Incoming};
 use tokio::sync::mpsc;
@@ -26,17 +26,18 @@ use super::faults::Occasion;
 use super::get_media;
 use super::line::Hangup;
 use super::put_media::{self, PutMedia};
-use super::record::RequestRecord;
 use super::refused::Refused;
-use super::reply::Reply;
+use super::reply::{Reply, json, refusal, reply};
 use super::service::Service;
 use super::session::Session;
 use super::sigv4::{self, Payload, Scope};
+use super::sources::{self, Place};
+use super::visit::{Said, Visit, short};
 
+/// The name of the service in credential scopes.
+const SERVICE: &str = "kinesisvideo";
 /// Largest body of a call other than `PutMedia`.
 const MAX_BODY: usize = 1 << 20;
-/// Longest name or user agent in a record: that of the longest stream name.
-const MAX_RECORDED: usize = 256;
 
 /// Answers a request of `peer`; `hangup` ends its connection.
 pub(crate) async fn answer(
@@ -50,9 +51,26 @@ pub(crate) async fn answer(
         let answer = fault_control::answer(&service, &parts.method, peer, body).await;
         return Ok(answer.map_or_else(|refused| refusal(&refused), |answer| json(&answer)));
     }
-    let request_id = request_id();
-    let offset_ms = clock_offset(&service);
-    let wall_ms = || service.clock.now_ms().saturating_add_signed(offset_ms);
+    let visit = Visit::begin(&service, &parts.headers);
+    let issuer = service.issuer.as_ref();
+    let said = match issuer.zip(Place::at(parts.uri.path())) {
+        Some((issuer, place)) => {
+            let call = sources::Call::new(&service, issuer, &visit, &parts);
+            sources::answer(place, &call, body).await
+        }
+        None => video(&service, &visit, &parts, body, hangup).await,
+    };
+    Ok(visit.end(&service, &parts, said))
+}
+
+/// Answers a call of an API of video.
+async fn video(
+    service: &Arc<Service>,
+    visit: &Visit,
+    parts: &Parts,
+    body: Incoming,
+    hangup: Arc<Hangup>,
+) -> Said {
     let api = Api::at(parts.uri.path()).filter(|_| parts.method == Method::POST);
     let mut stream = None;
     let result = match api {
@@ -64,9 +82,9 @@ pub(crate) async fn answer(
         Some(api) => {
             let entry = Entry {
                 api,
-                service: &service,
-                parts: &parts,
-                now_ms: wall_ms(),
+                service,
+                visit,
+                parts,
             };
             match api {
                 Api::PutMedia => put_media(&entry, body, hangup, &mut stream).await,
@@ -74,62 +92,43 @@ pub(crate) async fn answer(
             }
         }
     };
-    let (mut response, error) = match result {
+    let (response, error) = match result {
         Ok(response) => (response, None),
-        Err(refused) => (refusal(&refused), Some(refused.kind.to_owned())),
+        Err(refused) => (refusal(&refused), Some(refused.kind)),
     };
-    let headers = response.headers_mut();
-    insert(headers, "x-amzn-requestid", &request_id);
-    insert(headers, "date", &http_date(wall_ms()));
-    let user_agent = parts
-        .headers
-        .get("user-agent")
-        .and_then(|agent| agent.to_str().ok());
-    service.record(RequestRecord {
-        at_ms: service.clock.now_ms(),
+    Said {
         api: api.map_or_else(|| short(parts.uri.path()), |api| format!("{api:?}")),
-        stream: stream.as_deref().map(short),
-        status: response.status().as_u16(),
+        stream,
+        response,
         error,
-        request_id,
-        user_agent: user_agent.map(short),
-    });
-    Ok(response)
-}
-
-/// How wrong the clock of this call is, if a fault says so.
-fn clock_offset(service: &Service) -> i64 {
-    let occasion = Occasion {
-        stream: None,
-        session: None,
-    };
-    let offset = |kind| match kind {
-        FaultKind::Clock { offset_ms } => Some(offset_ms),
-        _ => None,
-    };
-    service.strike(occasion, offset).unwrap_or(0)
+    }
 }
 
 /// A call at the door.
 struct Entry<'a> {
     api: Api,
     service: &'a Arc<Service>,
+    visit: &'a Visit,
     parts: &'a Parts,
-    /// The time that its signature must have.
-    now_ms: u64,
 }
 
 impl Entry<'_> {
     /// Lets the call in, or not.
     fn admit(&self, payload: Payload<'_>, stream: Option<&str>) -> Result<Scope, Refused> {
-        let scope = sigv4::verify(&self.service.keys, self.parts, payload, self.now_ms)?;
+        let scope = sigv4::verify(
+            &self.service.keys,
+            SERVICE,
+            self.parts,
+            payload,
+            self.visit.now_ms,
+        )?;
         let fault = self.strike(stream, |kind| match kind {
             FaultKind::Http {
                 api,
                 status,
                 exception,
             } if api.is_none_or(|api| api == self.api) => {
-                Some(Refused::new(status, exception, "An injected fault."))
+                Some(Refused::injected(status, exception))
             }
             FaultKind::ConnectionLimit if self.api == Api::PutMedia => {
                 Some(Refused::connection_limit())
@@ -193,7 +192,16 @@ async fn put_media(
     *stream = put_media::target(&entry.parts.headers).label();
     let service = entry.service;
     let named = stream.as_deref().map(short);
-    let attempt = service.with_ledger(|ledger, now_ms| ledger.attempt(named, now_ms));
+    let attempt = service.with_ledger(|ledger, now_ms| {
+        let attempt = ledger.attempt(named, now_ms);
+        ledger.amend(attempt, |attempt| {
+            attempt
+                .access_key
+                .clone_from(&entry.visit.signer.access_key);
+            attempt.expired = entry.visit.signer.expired;
+        });
+        attempt
+    });
     let opened = open(entry, body, hangup, stream.as_deref()).await;
     service.with_ledger(|ledger, _| {
         ledger.amend(attempt, |attempt| match &opened {
@@ -250,58 +258,4 @@ async fn begin(body: &mut Incoming) -> Option<Bytes> {
         }
     })
     .await
-}
-
-fn refusal(refused: &Refused) -> Response<Reply> {
-    let mut response = reply(
-        refused.status,
-        "application/json",
-        Reply::whole(refused.json()),
-    );
-    insert(response.headers_mut(), "x-amzn-errortype", refused.kind);
-    response
-}
-
-fn json(answer: &serde_json::Value) -> Response<Reply> {
-    reply(200, "application/json", Reply::whole(answer.to_string()))
-}
-
-fn reply(status: u16, content_type: &'static str, body: Reply) -> Response<Reply> {
-    let mut response = Response::new(body);
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    insert(response.headers_mut(), "content-type", content_type);
-    response
-}
-
-fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(name, value);
-    }
-}
-
-/// The `Date` header by the service's own clock, which tests may shift.
-fn http_date(now_ms: u64) -> String {
-    i64::try_from(now_ms)
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-        .map(|now| now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
-        .unwrap_or_default()
-}
-
-/// What callers choose is cut for the records, of which many are kept.
-fn short(text: &str) -> String {
-    text.chars().take(MAX_RECORDED).collect()
-}
-
-fn request_id() -> String {
-    let hex = format!("{:032x}", fastrand::u128(..));
-    format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    )
 }

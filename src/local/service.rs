@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,10 +14,11 @@ use super::account::Account;
 use super::clock::Clock;
 use super::fault::{Fault, FaultKind};
 use super::faults::{Faults, Occasion, Strike};
+use super::keys::{Issued, Keys, Source};
 use super::ledger::Ledger;
 use super::options::Log;
 use super::record::RequestRecord;
-use super::sigv4::Keys;
+use super::sources::Issuer;
 
 /// Calls that are remembered.
 const MAX_REQUESTS: usize = 10_000;
@@ -36,6 +37,8 @@ pub(crate) struct Patience {
 /// The service.
 pub(crate) struct Service {
     pub(crate) keys: Keys,
+    /// Where clients get credentials, if they do.
+    pub(crate) issuer: Option<Arc<Issuer>>,
     pub(crate) endpoint: String,
     pub(crate) dir: PathBuf,
     pub(crate) clock: Clock,
@@ -69,6 +72,7 @@ impl Service {
     ) -> Self {
         Self {
             keys,
+            issuer: None,
             endpoint,
             dir,
             clock,
@@ -140,6 +144,38 @@ impl Service {
         look(&lock(&self.state).ledger)
     }
 
+    /// Issues credentials, and tells those who wait.
+    pub(crate) fn issue(
+        &self,
+        source: Source,
+        holder: &str,
+        life: Duration,
+        now_ms: u64,
+    ) -> Issued {
+        let issued = self.keys.issue(source, holder, life, now_ms);
+        self.tell();
+        issued
+    }
+
+    /// The time outside of a call: wrong as that of calls is, but it is no occasion for a fault.
+    pub(crate) fn wall_ms(&self) -> u64 {
+        let nobody = Occasion {
+            stream: None,
+            session: None,
+        };
+        let offset_ms = self.faults.look(nobody, FaultKind::clock_offset_ms);
+        self.clock
+            .now_ms()
+            .saturating_add_signed(offset_ms.unwrap_or(0))
+    }
+
+    /// When credentials expire next, by the clock as it is without faults.
+    fn next_expiry_ms(&self) -> Option<u64> {
+        let wall_ms = self.wall_ms();
+        let left_ms = self.keys.next_expiry_ms(wall_ms)? - wall_ms;
+        Some(self.clock.now_ms().saturating_add(left_ms))
+    }
+
     /// The number of the next session.
     pub(crate) fn next_session(&self) -> u64 {
         self.sessions.fetch_add(1, Ordering::Relaxed) + 1
@@ -201,7 +237,10 @@ impl Service {
     pub(crate) fn seen(&self) -> Seen {
         Seen {
             changes: *lock(&self.changes),
-            next_change_ms: self.look(Account::next_change_ms),
+            next_change_ms: [self.look(Account::next_change_ms), self.next_expiry_ms()]
+                .into_iter()
+                .flatten()
+                .min(),
         }
     }
 
@@ -224,11 +263,11 @@ impl Service {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
     changes: u64,
-    /// A stream that becomes ACTIVE changes by the clock alone.
+    /// A stream becomes ACTIVE, and credentials expire, by the clock alone.
     next_change_ms: Option<u64>,
 }
 
 /// A lock that survives a panic elsewhere: what it guards is consistent between statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,23 +16,13 @@ use aws_sigv4::sign::v4;
 use http::HeaderMap;
 use http::request::Parts;
 
+use super::keys::{Key, Keys};
 use super::refused::Refused;
 
-const SERVICE: &str = "kinesisvideo";
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 /// How far a request's date may be from the service's clock.
 const MAX_SKEW_MS: u64 = 5 * 60 * 1000;
-
-/// Whose requests are taken.
-#[derive(Clone)]
-pub(crate) struct Keys {
-    pub(crate) access_key: String,
-    pub(crate) secret_key: String,
-    pub(crate) session_token: Option<String>,
-    /// The only region taken; any, if there is none.
-    pub(crate) region: Option<String>,
-}
 
 /// What of the body is signed.
 #[derive(Debug, Clone, Copy)]
@@ -43,15 +33,22 @@ pub(crate) enum Payload<'a> {
     Streaming,
 }
 
-/// Who signed and for which region.
+/// For which region it is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scope {
     pub(crate) region: String,
 }
 
-/// Verifies a request.
+/// The access key that a request names, whether it is signed well or not.
+pub(crate) fn access_key(headers: &HeaderMap) -> Option<&str> {
+    let authorization = header(headers, "authorization").ok()??;
+    Some(Claim::parse(authorization).ok()?.access_key)
+}
+
+/// Verifies a request to `service`, which is its name in credential scopes.
 pub(crate) fn verify(
     keys: &Keys,
+    service: &str,
     request: &Parts,
     payload: Payload<'_>,
     now_ms: u64,
@@ -76,14 +73,18 @@ pub(crate) fn verify(
             )));
         }
     }
-    claim.check_scope(keys, date)?;
+    claim.check_scope(keys, service, date)?;
     check_date(date, time_ms, now_ms)?;
-    if claim.access_key != keys.access_key
-        || header(&request.headers, "x-amz-security-token")? != keys.session_token.as_deref()
-    {
+    let key = keys
+        .find(claim.access_key, now_ms)
+        .ok_or_else(Refused::unrecognized)?;
+    if header(&request.headers, "x-amz-security-token")? != key.session_token.as_deref() {
         return Err(Refused::unrecognized());
     }
-    let expected = signature(keys, &claim, request, payload, time_ms)?;
+    if key.has_expired {
+        return Err(Refused::expired());
+    }
+    let expected = signature(&key, &claim, request, payload, time_ms)?;
     if expected != claim.signature {
         return Err(Refused::signature(
             "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
@@ -165,9 +166,9 @@ impl<'a> Claim<'a> {
         })
     }
 
-    fn check_scope(&self, keys: &Keys, date: &str) -> Result<(), Refused> {
-        if self.service != SERVICE {
-            let message = format!("Credential should be scoped to correct service: '{SERVICE}'.");
+    fn check_scope(&self, keys: &Keys, service: &str, date: &str) -> Result<(), Refused> {
+        if self.service != service {
+            let message = format!("Credential should be scoped to correct service: '{service}'.");
             return Err(Refused::signature(message));
         }
         let regular = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -211,7 +212,7 @@ fn check_date(date: &str, time_ms: u64, now_ms: u64) -> Result<(), Refused> {
 
 /// The signature that the request should have.
 fn signature(
-    keys: &Keys,
+    key: &Key,
     claim: &Claim<'_>,
     request: &Parts,
     payload: Payload<'_>,
@@ -246,7 +247,7 @@ fn signature(
     settings.session_token_mode = SessionTokenMode::Include;
     // What is signed is what the request says, user agent and transfer encoding included.
     settings.excluded_headers = None;
-    let identity = Credentials::new(claim.access_key, &keys.secret_key, None, None, SERVICE).into();
+    let identity = Credentials::new(claim.access_key, &key.secret, None, None, "kvs-local").into();
     let time: SystemTime = UNIX_EPOCH + Duration::from_millis(time_ms);
     let parameters = v4::SigningParams::builder()
         .identity(&identity)

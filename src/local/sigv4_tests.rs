@@ -1,8 +1,12 @@
+use std::sync::Mutex;
+
 use http::{HeaderValue, Request};
 use test_case::test_case;
 
 use super::*;
+use crate::local::keys::{Issued, Source};
 
+const SERVICE: &str = "kinesisvideo";
 /// 2026-01-02T03:04:05Z.
 const NOW: u64 = 1_767_323_045_000;
 
@@ -12,6 +16,7 @@ fn keys() -> Keys {
         secret_key: "local-secret".into(),
         session_token: None,
         region: None,
+        issued: Mutex::default(),
     }
 }
 
@@ -56,14 +61,20 @@ fn usual(keys: &Keys) -> Parts {
 }
 
 fn refused(request: &Parts, now_ms: u64) -> &'static str {
-    verify(&keys(), request, Payload::Whole(b"{}"), now_ms)
+    verify(&keys(), SERVICE, request, Payload::Whole(b"{}"), now_ms)
         .unwrap_err()
         .kind
 }
 
 #[test]
 fn a_right_signature_is_taken_and_gives_the_region() {
-    let scope = verify(&keys(), &usual(&keys()), Payload::Whole(b"{}"), NOW);
+    let scope = verify(
+        &keys(),
+        SERVICE,
+        &usual(&keys()),
+        Payload::Whole(b"{}"),
+        NOW,
+    );
     assert_eq!(
         scope,
         Ok(Scope {
@@ -78,7 +89,7 @@ fn whatever_headers_are_signed_are_verified() {
     settings.excluded_headers = None;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     let mut request = signed(&keys(), SignableBody::Bytes(b"{}"), settings);
-    verify(&keys(), &request, Payload::Whole(b"{}"), NOW).unwrap();
+    verify(&keys(), SERVICE, &request, Payload::Whole(b"{}"), NOW).unwrap();
     request
         .headers
         .insert("user-agent", HeaderValue::from_static("other"));
@@ -88,17 +99,17 @@ fn whatever_headers_are_signed_are_verified() {
 #[test]
 fn a_body_to_come_is_signed_as_empty_or_not_at_all() {
     let empty = signed(&keys(), SignableBody::empty(), SigningSettings::default());
-    verify(&keys(), &empty, Payload::Streaming, NOW).unwrap();
+    verify(&keys(), SERVICE, &empty, Payload::Streaming, NOW).unwrap();
     let mut settings = SigningSettings::default();
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     let unsigned = signed(&keys(), SignableBody::UnsignedPayload, settings);
-    verify(&keys(), &unsigned, Payload::Streaming, NOW).unwrap();
+    verify(&keys(), SERVICE, &unsigned, Payload::Streaming, NOW).unwrap();
     let unannounced = signed(
         &keys(),
         SignableBody::UnsignedPayload,
         SigningSettings::default(),
     );
-    assert!(verify(&keys(), &unannounced, Payload::Streaming, NOW).is_err());
+    assert!(verify(&keys(), SERVICE, &unannounced, Payload::Streaming, NOW).is_err());
 }
 
 #[test_case(SessionTokenMode::Include; "signed")]
@@ -111,9 +122,16 @@ fn a_session_token_is_compared(mode: SessionTokenMode) {
     let mut settings = SigningSettings::default();
     settings.session_token_mode = mode;
     let request = signed(&with_token, SignableBody::Bytes(b"{}"), settings);
-    verify(&with_token, &request, Payload::Whole(b"{}"), NOW).unwrap();
+    verify(&with_token, SERVICE, &request, Payload::Whole(b"{}"), NOW).unwrap();
     assert_eq!(refused(&request, NOW), "UnrecognizedClientException");
-    let missing = verify(&with_token, &usual(&keys()), Payload::Whole(b"{}"), NOW).unwrap_err();
+    let missing = verify(
+        &with_token,
+        SERVICE,
+        &usual(&keys()),
+        Payload::Whole(b"{}"),
+        NOW,
+    )
+    .unwrap_err();
     assert_eq!(missing.kind, "UnrecognizedClientException");
 }
 
@@ -123,7 +141,7 @@ fn a_wrong_secret_is_refused_and_not_told() {
         secret_key: "wrong-secret".into(),
         ..keys()
     };
-    let refused = verify(&keys(), &usual(&wrong), Payload::Whole(b"{}"), NOW).unwrap_err();
+    let refused = verify(&keys(), SERVICE, &usual(&wrong), Payload::Whole(b"{}"), NOW).unwrap_err();
     assert_eq!(
         (refused.status, refused.kind),
         (403, "InvalidSignatureException")
@@ -151,7 +169,14 @@ fn an_altered_header_is_refused() {
 
 #[test]
 fn an_altered_body_is_refused() {
-    let refused = verify(&keys(), &usual(&keys()), Payload::Whole(b"{ }"), NOW).unwrap_err();
+    let refused = verify(
+        &keys(),
+        SERVICE,
+        &usual(&keys()),
+        Payload::Whole(b"{ }"),
+        NOW,
+    )
+    .unwrap_err();
     assert_eq!(refused.kind, "InvalidSignatureException");
 }
 
@@ -174,7 +199,14 @@ fn a_date_too_far_away_is_refused(now_ms: u64) {
 #[test_case(NOW + 5 * 60 * 1000; "behind")]
 #[test_case(NOW - 5 * 60 * 1000; "ahead")]
 fn five_minutes_are_allowed(now_ms: u64) {
-    verify(&keys(), &usual(&keys()), Payload::Whole(b"{}"), now_ms).unwrap();
+    verify(
+        &keys(),
+        SERVICE,
+        &usual(&keys()),
+        Payload::Whole(b"{}"),
+        now_ms,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -183,7 +215,7 @@ fn another_region_is_refused_if_one_is_wanted() {
         region: Some("us-east-1".into()),
         ..keys()
     };
-    assert!(verify(&keys, &usual(&keys), Payload::Whole(b"{}"), NOW).is_err());
+    assert!(verify(&keys, SERVICE, &usual(&keys), Payload::Whole(b"{}"), NOW).is_err());
 }
 
 #[test_case(None, "MissingAuthenticationTokenException"; "none")]
@@ -218,4 +250,75 @@ fn an_authorization_must_be_whole(authorization: Option<&'static str>, kind: &st
 #[test_case("20261302T030405Z", None; "month 13")]
 fn dates_are_in_basic_format(date: &str, ms: Option<u64>) {
     assert_eq!(date_ms(date), ms);
+}
+
+fn issued(keys: &Keys) -> Issued {
+    keys.issue(Source::Local, "test", Duration::from_secs(60), NOW)
+}
+
+/// A request signed with credentials that may have been altered.
+fn signed_with(issued: &Issued) -> Parts {
+    usual(&Keys {
+        access_key: issued.access_key.clone(),
+        secret_key: issued.secret_key.clone(),
+        session_token: Some(issued.session_token.clone()),
+        ..keys()
+    })
+}
+
+#[test]
+fn issued_credentials_are_taken_until_they_expire() {
+    let keys = keys();
+    let request = signed_with(&issued(&keys));
+    let at = |now_ms| verify(&keys, SERVICE, &request, Payload::Whole(b"{}"), now_ms);
+    at(NOW).unwrap();
+    at(NOW + 59_999).unwrap();
+    let expired = at(NOW + 60_000).unwrap_err();
+    assert_eq!(
+        (expired.status, expired.kind),
+        (403, "ExpiredTokenException")
+    );
+}
+
+#[test]
+fn issued_credentials_need_their_own_token_and_secret() {
+    let keys = keys();
+    let (one, other) = (issued(&keys), issued(&keys));
+    let refused = |request: &Parts| {
+        verify(&keys, SERVICE, request, Payload::Whole(b"{}"), NOW)
+            .unwrap_err()
+            .kind
+    };
+    let mut mixed = one.clone();
+    mixed.session_token = other.session_token.clone();
+    assert_eq!(refused(&signed_with(&mixed)), "UnrecognizedClientException");
+    let mut without = signed_with(&one);
+    without.headers.remove("x-amz-security-token");
+    assert_eq!(refused(&without), "UnrecognizedClientException");
+    let mut wrong = one;
+    wrong.secret_key = other.secret_key;
+    assert_eq!(refused(&signed_with(&wrong)), "InvalidSignatureException");
+}
+
+#[test]
+fn the_static_pair_stands_beside_issued_credentials() {
+    let keys = keys();
+    issued(&keys);
+    verify(&keys, SERVICE, &usual(&keys), Payload::Whole(b"{}"), NOW).unwrap();
+}
+
+#[test]
+fn a_request_for_another_service_is_refused() {
+    let refused = verify(&keys(), "sts", &usual(&keys()), Payload::Whole(b"{}"), NOW).unwrap_err();
+    assert_eq!(refused.kind, "InvalidSignatureException");
+}
+
+#[test]
+fn the_access_key_is_known_however_the_request_is_signed() {
+    let mut request = usual(&keys());
+    assert_eq!(access_key(&request.headers), Some("AKIDLOCAL"));
+    request
+        .headers
+        .insert("authorization", HeaderValue::from_static("token"));
+    assert_eq!(access_key(&request.headers), None);
 }

@@ -16,6 +16,8 @@ use super::*;
 
 #[path = "fault_tests.rs"]
 mod faults;
+#[path = "issued_tests.rs"]
+mod issued;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -46,9 +48,20 @@ struct Wire {
 impl Wire {
     /// Sends the head of a signed request.
     fn open(local: &Local, path: &str, headers: &[(&str, &str)], payload: &[u8]) -> Self {
+        let keys = Credentials::new(DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, None, None, "test");
+        Self::open_as(&keys, local, path, headers, payload)
+    }
+
+    /// The same with other credentials.
+    fn open_as(
+        keys: &Credentials,
+        local: &Local,
+        path: &str,
+        headers: &[(&str, &str)],
+        payload: &[u8],
+    ) -> Self {
         let host = local.endpoint().strip_prefix("http://").unwrap();
-        let identity =
-            Credentials::new(DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, None, None, "test").into();
+        let identity = keys.clone().into();
         let now = UNIX_EPOCH + Duration::from_millis(local.service.clock.now_ms());
         let mut settings = SigningSettings::default();
         // AWS's own client signs `connection`, `transfer-encoding` and `user-agent` too.
@@ -119,6 +132,18 @@ impl Wire {
         (size > 0).then_some(chunk)
     }
 
+    /// Status, headers and JSON of an answer that is known as a whole.
+    fn answer(&mut self) -> (u16, Vec<String>, Value) {
+        let (status, headers) = self.head();
+        let length = headers
+            .iter()
+            .find_map(|header| header.strip_prefix("content-length: "))
+            .unwrap();
+        let mut answer = vec![0; length.parse().unwrap()];
+        self.stream.read_exact(&mut answer).unwrap();
+        (status, headers, serde_json::from_slice(&answer).unwrap())
+    }
+
     fn rest(&mut self) -> Vec<u8> {
         std::iter::from_fn(|| self.chunk()).flatten().collect()
     }
@@ -129,14 +154,17 @@ fn call(local: &Local, path: &str, body: &Value) -> (u16, Vec<String>, Value) {
     let length = body.len().to_string();
     let mut wire = Wire::open(local, path, &[("content-length", &length)], body.as_bytes());
     wire.write(body.as_bytes());
-    let (status, headers) = wire.head();
-    let length = headers
-        .iter()
-        .find_map(|header| header.strip_prefix("content-length: "))
-        .unwrap();
-    let mut answer = vec![0; length.parse().unwrap()];
-    wire.stream.read_exact(&mut answer).unwrap();
-    (status, headers, serde_json::from_slice(&answer).unwrap())
+    wire.answer()
+}
+
+fn call_as(keys: &Credentials, local: &Local, path: &str, body: &Value) -> (u16, Value) {
+    let body = body.to_string();
+    let length = body.len().to_string();
+    let headers = [("content-length", length.as_str())];
+    let mut wire = Wire::open_as(keys, local, path, &headers, body.as_bytes());
+    wire.write(body.as_bytes());
+    let (status, _, answer) = wire.answer();
+    (status, answer)
 }
 
 /// A `PutMedia` call whose head has been answered.

@@ -24,6 +24,7 @@ use super::{
     Service,
     credentials::Keyring,
     failure,
+    http::Http,
     signing_clock::{SigningClock, is_authentic},
 };
 use crate::{
@@ -119,6 +120,7 @@ pub(crate) struct ControlPlane {
     /// The control plane is `http`, so the data endpoint may be.
     plain: bool,
     clock: SigningClock,
+    http: Http,
     /// Its answers are its own: their date is to be believed.
     authentic: bool,
 }
@@ -133,6 +135,7 @@ impl ControlPlane {
         definition: &StreamDefinition,
         keyring: Keyring,
         clock: SigningClock,
+        http: &Http,
     ) -> Result<Self, Invalid> {
         let endpoint = service
             .endpoint
@@ -142,6 +145,7 @@ impl ControlPlane {
         let mut config = aws_sdk_kinesisvideo::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .credentials_provider(keyring.provider())
+            .http_client(http.sdk_client())
             // The keyring keeps what is worth keeping; a refusal is answered with what it has then.
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
@@ -155,9 +159,12 @@ impl ControlPlane {
                     .build(),
             );
         config.set_app_name(app_name(&service.user_agent));
-        if let Some(endpoint) = &endpoint {
-            config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
-        }
+        config = match &endpoint {
+            Some(endpoint) => config.endpoint_url(endpoint.as_str().trim_end_matches('/')),
+            None => config
+                .use_fips(service.use_fips)
+                .use_dual_stack(service.use_dual_stack),
+        };
         Ok(Self {
             client: OnceCell::new(),
             config,
@@ -171,15 +178,21 @@ impl ControlPlane {
                 .is_some_and(|endpoint| endpoint.scheme() == "http"),
             endpoint,
             clock,
+            http: http.clone(),
         })
     }
 
     async fn client(&self, call: Call) -> Result<&Client, Failure> {
         self.client
             .get_or_try_init(|| async {
-                let region = Region::new(self.keyring.region_for(call).await?.to_owned());
+                let region = self.keyring.region_for(call).await?.to_owned();
+                let mut config = self.config.clone();
+                // The C++ producer knows no other endpoints there.
+                if self.endpoint.is_none() && region.starts_with("us-gov-") {
+                    config = config.use_fips(true);
+                }
                 Ok(Client::from_conf(
-                    self.config.clone().region(region).build(),
+                    config.region(Region::new(region)).build(),
                 ))
             })
             .await
@@ -301,15 +314,15 @@ impl ControlPlane {
         let status = error.raw_response().map(|raw| raw.status().as_u16());
         match (error, status) {
             // A success that makes no sense is none of the service's: see `senseless`.
-            (_, Some(status @ 300..)) => failure::refusal(
+            (_, Some(status @ 300..)) => self.http.explained(failure::refusal(
                 call,
                 status,
                 error.code().unwrap_or_default(),
                 error.request_id(),
                 error.message(),
-            ),
+            )),
             (SdkError::ConstructionFailure(_), _) => failure::request(call, failure::chain(error)),
-            _ => failure::transport(call, &self.place(), error),
+            _ => self.http.failure(call, &self.place(), error),
         }
     }
 }
@@ -339,7 +352,7 @@ mod tests {
     use super::*;
     use crate::{
         definition::StreamName,
-        net::{Credentials, credentials::Way, put_media::peer, sign::check},
+        net::{Credentials, put_media::peer, sign::check},
         secret::Secret,
     };
 
@@ -368,8 +381,9 @@ mod tests {
     ) -> Result<ControlPlane, Invalid> {
         let clock = SigningClock::default();
         service.check()?;
-        let keyring = Keyring::new(service, definition, &clock, Way::usual());
-        ControlPlane::new(service, definition, keyring, clock)
+        let http = Http::new(service)?;
+        let keyring = Keyring::new(service, definition, &clock, &http);
+        ControlPlane::new(service, definition, keyring, clock, &http)
     }
 
     fn control(endpoint: String) -> ControlPlane {

@@ -78,7 +78,8 @@ pub fn parse(text: &str) -> Result<FileCredentials, BadFile> {
 
 /// Nor does a secret key of AWS look like this: it has 40 characters of base64.
 fn begins_time(word: &str) -> bool {
-    word.chars().all(|c| c.is_ascii_digit() || "-:.+TZ".contains(c))
+    word.chars()
+        .all(|c| c.is_ascii_digit() || "-:.+TZ".contains(c))
 }
 
 fn time(word: &str) -> Option<SystemTime> {

@@ -18,7 +18,8 @@ use super::{
     Service,
     clock::Clock,
     control::{ControlPlane, DataEndpoint},
-    credentials::{Keyring, Region, Way},
+    credentials::{Keyring, Region},
+    http::Http,
     intake::Intake,
     put_media::{PutMedia, Response},
     signing_clock::SigningClock,
@@ -88,9 +89,22 @@ impl Driver {
         signing: SigningClock,
         callbacks: Arc<dyn StreamCallbacks>,
     ) -> Result<Self, Invalid> {
-        let keyring = Keyring::new(service, &definition, &signing, Way::usual());
-        let control = ControlPlane::new(service, &definition, keyring.clone(), signing.clone())?;
-        let put_media = PutMedia::new(service, &definition, keyring.clone(), signing.clone())?;
+        let http = Http::new(service)?;
+        let keyring = Keyring::new(service, &definition, &signing, &http);
+        let control = ControlPlane::new(
+            service,
+            &definition,
+            keyring.clone(),
+            signing.clone(),
+            &http,
+        )?;
+        let put_media = PutMedia::new(
+            service,
+            &definition,
+            keyring.clone(),
+            signing.clone(),
+            &http,
+        )?;
         Ok(Self {
             control: Arc::new(control),
             put_media: Arc::new(put_media),

@@ -26,14 +26,10 @@ pub(crate) fn request(call: Call, message: impl Into<String>) -> Failure {
 
 /// No answer: what happened on the way to `place`.
 pub(crate) fn transport(call: Call, place: &str, error: &(dyn Error + 'static)) -> Failure {
-    let mut message = format!("no answer from {place}: {}", chain(error));
-    if message.contains("UnknownIssuer") {
-        message += " (its CA is not one that this machine trusts; SSL_CERT_FILE can name it)";
-    }
     Failure {
         call,
         cause: Cause::Transport,
-        message,
+        message: format!("no answer from {place}: {}", chain(error)),
     }
 }
 

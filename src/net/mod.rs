@@ -2,17 +2,21 @@
 //!
 //! Belongs here: everything that touches a socket. Does not belong here: policy (asks [`crate::session`]), GStreamer.
 
+mod body;
 mod clock;
 mod control;
 pub mod credential_file;
 mod credentials;
 mod driver;
 mod failure;
+mod http;
 mod intake;
+mod proxy;
 mod put_media;
 mod runtime;
 mod sign;
 mod signing_clock;
+mod trust;
 
 pub use clock::wall_now;
 pub use credentials::{DEFAULT_REGION, IotCertificate, Role};
@@ -32,7 +36,7 @@ use crate::{definition::Invalid, secret::Secret};
 /// Name and version of this library.
 pub const DEFAULT_USER_AGENT: &str = concat!("kvssink/", env!("CARGO_PKG_VERSION"));
 
-/// Where the service is and who asks.
+/// Where the service is, who asks, and on what way.
 #[derive(Clone, Debug)]
 pub struct Service {
     /// AWS region, such as `us-west-2`; also that of the signatures. `None`: that of the profile, that of the instance
@@ -41,6 +45,10 @@ pub struct Service {
     /// URI of the control plane, when it is not the region's own: `http` or `https`. The data endpoint that it names may
     /// be `http` only if it is.
     pub endpoint: Option<String>,
+    /// Only endpoints that are validated by FIPS 140, as always in GovCloud. Not together with `endpoint`.
+    pub use_fips: bool,
+    /// An endpoint that has IPv6 addresses, too; it does not change `endpoint`.
+    pub use_dual_stack: bool,
     /// Who asks.
     pub credentials: Credentials,
     /// Profile of the AWS configuration files that has credentials and region. For [`Credentials::DefaultChain`] it is
@@ -50,6 +58,30 @@ pub struct Service {
     pub role: Option<Role>,
     /// `User-Agent` of PutMedia, and the application name of the control plane's.
     pub user_agent: String,
+    /// CAs instead of those of the platform: a PEM file, or a directory of such files. `None`: by the environment
+    /// (`KVSSINK_CA_CERT_PATH`, `SSL_CERT_FILE`, `SSL_CERT_DIR`), else the platform's.
+    pub ca_file: Option<String>,
+    /// URI of the HTTP proxy, with user and password if it wants any. `None`: by the environment (`HTTPS_PROXY`,
+    /// `HTTP_PROXY`, `ALL_PROXY`). `NO_PROXY` counts for both.
+    pub proxy: Option<Secret>,
+}
+
+/// The region is found out, and the default chain of credentials asked.
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            region: None,
+            endpoint: None,
+            use_fips: false,
+            use_dual_stack: false,
+            credentials: Credentials::DefaultChain,
+            profile: None,
+            role: None,
+            user_agent: DEFAULT_USER_AGENT.into(),
+            ca_file: None,
+            proxy: None,
+        }
+    }
 }
 
 impl Service {
@@ -57,18 +89,14 @@ impl Service {
     pub fn new(region: impl Into<String>) -> Self {
         Self {
             region: Some(region.into()),
-            endpoint: None,
-            credentials: Credentials::DefaultChain,
-            profile: None,
-            role: None,
-            user_agent: DEFAULT_USER_AGENT.into(),
+            ..Self::default()
         }
     }
 
-    /// Checks what can be checked without asking anybody.
+    /// Checks what can be checked without asking anybody; reads the CAs.
     ///
     /// # Errors
-    /// [`Invalid`] names the setting; never with a password that stands in the endpoint.
+    /// [`Invalid`] names the setting; never with a password that stands in it.
     pub fn check(&self) -> Result<(), Invalid> {
         if let Some(region) = &self.region {
             control::check_region(region)?;
@@ -81,8 +109,15 @@ impl Service {
         }
         if let Some(endpoint) = &self.endpoint {
             control::parse_endpoint(endpoint)?;
+            if self.use_fips {
+                return Err(Invalid::new(
+                    "use-fips",
+                    "nobody knows whether the endpoint that is given is validated by FIPS: unset one of both",
+                ));
+            }
         }
         put_media::check_user_agent(&self.user_agent)?;
+        http::Http::new(self)?;
         Ok(())
     }
 }

@@ -1,22 +1,14 @@
 //! PutMedia: one request whose body and response flow at the same time.
 //!
 //! In: the data endpoint and the chunks of the body. Out: the bytes of the response, which are acks, or a [`Failure`].
-//! Belongs here: the head, its signature, the life of the connection. Does not belong here: what the bytes mean
-//! ([`crate::session`], [`crate::mkv`]), when to open and to close.
+//! Belongs here: the head, its signature, the life of the connection. Does not belong here: how the body gets into it
+//! ([`super::body`]), what the bytes mean ([`crate::session`], [`crate::mkv`]), when to open and to close.
 
-use std::{
-    collections::VecDeque,
-    io,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::{Credentials, provider::error::CredentialsError};
 use aws_smithy_async::time::TimeSource;
 use bytes::Bytes;
-use futures_core::Stream;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{DATE, HOST, TRANSFER_ENCODING, USER_AGENT},
@@ -25,7 +17,13 @@ use reqwest::{Body, Client, redirect};
 use tokio::sync::mpsc;
 
 use super::{
-    Service, control::DataEndpoint, credentials::Keyring, failure, sign,
+    Service,
+    body::{Link, Media},
+    control::DataEndpoint,
+    credentials::Keyring,
+    failure,
+    http::Http,
+    sign,
     signing_clock::SigningClock,
 };
 use crate::{
@@ -54,11 +52,12 @@ pub(crate) struct PutMedia {
     headers: HeaderMap,
     patience: Duration,
     clock: SigningClock,
+    http: Http,
 }
 
 impl PutMedia {
-    /// A client that has not connected yet. Reads the certificates of the platform (`SSL_CERT_FILE` instead of them, if
-    /// set) and the proxies of the environment. Needs no runtime.
+    /// A client that has not connected yet. Reads the certificates of the platform, unless others are given. Needs no
+    /// runtime.
     ///
     /// # Errors
     /// [`Invalid`] when the user agent cannot be a header, or there are no certificates.
@@ -67,13 +66,15 @@ impl PutMedia {
         definition: &StreamDefinition,
         keyring: Keyring,
         clock: SigningClock,
+        http: &Http,
     ) -> Result<Self, Invalid> {
         Ok(Self {
-            client: client(service, definition)?,
+            client: client(service, definition, http)?,
             keyring,
             headers: headers(service, definition)?,
             patience: definition.completion_timeout,
             clock,
+            http: http.clone(),
         })
     }
 
@@ -96,7 +97,7 @@ impl PutMedia {
                 response.link.accepted();
                 return Ok(response);
             }
-            let failure = response.refusal(self.patience).await;
+            let failure = self.http.explained(response.refusal(self.patience).await);
             let date = response.head.headers().get(DATE);
             let date = date.and_then(|date| date.to_str().ok());
             let learnt = endpoint.is_authentic() && self.clock.learn(signed_ms, &failure, date);
@@ -132,18 +133,15 @@ impl PutMedia {
                 self.clock.now(),
             )
             .map_err(|error| failure::request(Call::PutMedia, failure::chain(&*error)))?;
-        let link = Link(Arc::new(Mutex::new(Flow {
-            media: Some(media),
-            waiting: None,
-        })));
-        let body = MediaBody(Arc::clone(&link.0));
+        let (link, body) = Link::new(media);
         let request = self.client.post(&url).headers(headers);
         let request = request.body(Body::wrap_stream(body)).send();
         let head = Box::pin(request).await.map_err(|error| {
             if error.is_builder() {
                 failure::request(Call::PutMedia, failure::chain(&error))
             } else {
-                failure::transport(Call::PutMedia, &url, &error.without_url())
+                self.http
+                    .failure(Call::PutMedia, &url, &error.without_url())
             }
         })?;
         Ok(Response {
@@ -171,12 +169,16 @@ impl PutMedia {
     }
 }
 
-fn client(service: &Service, definition: &StreamDefinition) -> Result<Client, Invalid> {
+fn client(
+    service: &Service,
+    definition: &StreamDefinition,
+    http: &Http,
+) -> Result<Client, Invalid> {
     // No time limit over all: a session lasts for 45 minutes. That it ends when the peer takes nothing for 30 s is
     // reqwest's default (TCP_USER_TIMEOUT on Linux); so ends too what was aborted with bytes that the peer does not take.
-    let builder = || {
-        Client::builder()
-            .http1_only()
+    let builder = || -> Result<_, Invalid> {
+        let builder = http.client_builder()?.http1_only();
+        Ok(builder
             .connect_timeout(definition.connection_timeout)
             .tcp_nodelay(true)
             .tcp_keepalive(KEEPALIVE)
@@ -184,14 +186,15 @@ fn client(service: &Service, definition: &StreamDefinition) -> Result<Client, In
             .tcp_keepalive_retries(3)
             .pool_max_idle_per_host(0)
             .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
+            .retry(reqwest::retry::never()))
     };
     let plain = |endpoint: &String| endpoint.starts_with("http:");
-    builder()
+    let bare = builder()?.tls_certs_only([]);
+    builder()?
         .build()
         .or_else(|error| match &service.endpoint {
             // A machine without certificates can still talk to a local service.
-            Some(endpoint) if plain(endpoint) => builder().tls_certs_only([]).build(),
+            Some(endpoint) if plain(endpoint) => bare.build(),
             _ => Err(error),
         })
         .map_err(|error| {
@@ -289,107 +292,6 @@ impl Response {
     }
 }
 
-/// The body on its way from its sender to the connection.
-#[derive(Debug)]
-struct Flow {
-    /// `None` when the connection is aborted.
-    media: Option<Media>,
-    /// The connection, when it waits for media.
-    waiting: Option<Waker>,
-}
-
-/// What is to be sent.
-#[derive(Debug)]
-struct Media {
-    chunks: mpsc::Receiver<Bytes>,
-    /// What goes before them: it was taken by a connection that was refused.
-    before: VecDeque<Bytes>,
-    /// What was taken so far, until the request is accepted. The session gives no more than a header before that.
-    taken: Option<VecDeque<Bytes>>,
-}
-
-impl Media {
-    fn new(chunks: mpsc::Receiver<Bytes>) -> Self {
-        Self {
-            chunks,
-            before: VecDeque::new(),
-            taken: Some(VecDeque::new()),
-        }
-    }
-
-    /// For another connection.
-    fn rewound(mut self) -> Self {
-        let taken = self.taken.get_or_insert_default();
-        taken.append(&mut self.before);
-        std::mem::swap(taken, &mut self.before);
-        self
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let chunk = match self.before.pop_front() {
-            Some(chunk) => Poll::Ready(Some(chunk)),
-            None => self.chunks.poll_recv(cx),
-        };
-        if let (Poll::Ready(Some(chunk)), Some(taken)) = (&chunk, &mut self.taken) {
-            taken.push_back(chunk.clone());
-        }
-        chunk
-    }
-}
-
-fn lock(flow: &Mutex<Flow>) -> MutexGuard<'_, Flow> {
-    flow.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The interest in the connection. Dropping it frees the body at once; the connection itself may still be stuck with
-/// what it has taken, when the peer does not read.
-#[derive(Debug)]
-struct Link(Arc<Mutex<Flow>>);
-
-impl Link {
-    /// Nothing has to be sent again.
-    fn accepted(&self) {
-        if let Some(media) = &mut lock(&self.0).media {
-            media.taken = None;
-        }
-    }
-
-    /// Aborts the connection: what it was to send.
-    fn cut(&self) -> Option<Media> {
-        let mut flow = lock(&self.0);
-        let (media, waiting) = (flow.media.take(), flow.waiting.take());
-        drop(flow);
-        if let Some(connection) = waiting {
-            connection.wake();
-        }
-        media
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        drop(self.cut());
-    }
-}
-
-/// The connection's end of the body. It ends with the sender of the media, unless the [`Link`] is dropped before: then it
-/// fails, because a clean end would tell the service that the last fragment is whole.
-struct MediaBody(Arc<Mutex<Flow>>);
-
-impl Stream for MediaBody {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut flow = lock(&self.0);
-        let Some(media) = &mut flow.media else {
-            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
-        };
-        let chunk = media.poll_next(cx);
-        flow.waiting = chunk.is_pending().then(|| cx.waker().clone());
-        chunk.map(|chunk| chunk.map(Ok))
-    }
-}
-
 /// A peer that says what a test tells it to, byte by byte.
 #[cfg(test)]
 pub(super) mod peer {
@@ -442,7 +344,7 @@ mod tests {
     use super::*;
     use crate::{
         definition::StreamName,
-        net::{Credentials, credentials::Way, sign::check},
+        net::{Credentials, sign::check},
         secret::Secret,
         session::Cause,
     };
@@ -472,8 +374,9 @@ mod tests {
 
     fn put_media_of(service: &Service) -> PutMedia {
         let clock = SigningClock::default();
-        let keyring = Keyring::new(service, &definition(), &clock, Way::usual());
-        PutMedia::new(service, &definition(), keyring, clock).unwrap()
+        let http = Http::new(service).unwrap();
+        let keyring = Keyring::new(service, &definition(), &clock, &http);
+        PutMedia::new(service, &definition(), keyring, clock, &http).unwrap()
     }
 
     fn endpoint(uri: &str) -> DataEndpoint {

@@ -164,13 +164,14 @@ pub(crate) fn on_failure(failure: &Failure, streaming: bool) -> Action {
             | "ResourceInUseException",
         ) => Action::RetrySlowly,
         (Call::PutMedia, "") if status == 404 => Action::Describe,
-        // Each error of the service has a name; this is a proxy's, or a captive portal's.
-        (_, "") if status != 408 => Action::RetrySlowly,
+        // Each error of the service has a name; this is a proxy's, or a captive portal's. One that wants a password does not
+        // go away by itself.
+        (_, "") if !matches!(status, 407 | 408) => Action::RetrySlowly,
         _ if denied(code) && streaming => Action::RetrySlowly,
         _ if denied(code) => Action::GiveUp(Fatal::NotAuthorized),
         _ => match status {
-            401 | 403 if streaming => Action::RetrySlowly,
-            401 | 403 => Action::GiveUp(Fatal::NotAuthorized),
+            401 | 403 | 407 if streaming => Action::RetrySlowly,
+            401 | 403 | 407 => Action::GiveUp(Fatal::NotAuthorized),
             408 => Action::Retry,
             429 | 500..=599 => Action::RetrySlowly,
             _ => Action::GiveUp(Fatal::Refused),
@@ -224,7 +225,7 @@ mod tests {
         Call::Resolve,
         Call::PutMedia,
     ];
-    const ANSWERS: [(u16, &str); 17] = [
+    const ANSWERS: [(u16, &str); 18] = [
         (400, "ClientLimitExceededException"),
         (400, "ConnectionLimitExceededException"),
         (400, "InvalidArgumentException"),
@@ -237,6 +238,7 @@ mod tests {
         (403, ""),
         (404, "ResourceNotFoundException"),
         (404, ""),
+        (407, ""),
         (408, ""),
         (413, ""),
         (429, ""),

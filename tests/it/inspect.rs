@@ -117,7 +117,10 @@ fn secrets_cannot_be_read_back() {
         .map(|property| property.name())
         .collect();
     write_only.sort_unstable();
-    assert_eq!(write_only, ["access-key", "secret-key", "session-token"]);
+    assert_eq!(
+        write_only,
+        ["access-key", "proxy", "secret-key", "session-token"]
+    );
 }
 
 /// The README's table of `stats` has each of its fields, and no other.

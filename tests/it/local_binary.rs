@@ -29,7 +29,11 @@ fn help_names_every_option() {
         "access-key",
         "activation-delay-ms",
         "clock-offset-ms",
+        "container-token",
+        "credential-life-s",
+        "credential-sources",
         "dir",
+        "external-id",
         "fault",
         "help",
         "idle-ms",
@@ -59,6 +63,7 @@ fn help_names_every_option() {
 #[test_case(&["--listen", "nowhere"], "nowhere"; "an address that is none")]
 #[test_case(&["--idle-ms", "soon"], "soon"; "a number that is none")]
 #[test_case(&["something"], "something"; "an argument")]
+#[test_case(&["--container-token", "any"], "--credential-sources"; "a token of a container that is not there")]
 fn a_wrong_option_ends_it_with_status_2(arguments: &[&str], named: &str) {
     let ended = run(arguments);
     assert_eq!(ended.status.unwrap().code(), Some(2), "{ended:#?}");
@@ -100,6 +105,7 @@ fn the_ready_line_is_all_that_it_says(signal: Signal) {
     assert_ne!(ready.dir, other.dir);
     assert!(Path::new(&ready.dir).is_dir());
     assert_eq!(ready.ca, None);
+    assert!(ready.sources.is_null());
     for (process, ready) in [(local, ready), (another, other)] {
         process.signal(signal);
         let ended = process.end();
@@ -126,6 +132,41 @@ fn tls_writes_a_ca() {
         "{pem}"
     );
     assert!(!pem.contains("PRIVATE KEY"));
+    local.signal(Signal::Terminate);
+    local.end().assert_success();
+}
+
+/// With `--credential-sources` it says where clients get credentials, by the names that AWS and our properties have for it,
+/// and has written the files that they need.
+#[test]
+fn sources_of_credentials_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let below = dir.path().join("made");
+    let (local, ready) = start(&["--credential-sources", below.to_str().unwrap()]);
+    let Ready {
+        endpoint, sources, ..
+    } = &ready;
+    let container = format!("{endpoint}/v2/credentials/kvs-local");
+    assert_eq!(sources["container"], container.as_str());
+    assert_eq!(sources["instance"], endpoint.as_str());
+    assert_eq!(sources["sts"], endpoint.as_str());
+    let iot = sources["iot"].as_str().unwrap();
+    assert_ne!(Some(iot), endpoint.strip_prefix("http://"));
+    std::net::TcpStream::connect(iot).unwrap();
+    assert_eq!(
+        sources["role_arn"],
+        "arn:aws:iam::111122223333:role/kvs-local"
+    );
+    assert_eq!(sources["role_alias"], "kvs-local-alias");
+    assert_eq!(sources["dir"], below.to_str().unwrap());
+    let token = sources["web_identity_token_file"].as_str().unwrap();
+    for file in [
+        Path::new(token),
+        &below.join("ca.pem"),
+        &below.join("rsa.pem"),
+    ] {
+        assert!(file.is_file(), "{}", file.display());
+    }
     local.signal(Signal::Terminate);
     local.end().assert_success();
 }
@@ -196,6 +237,7 @@ struct Ready {
     endpoint: String,
     dir: String,
     ca: Option<String>,
+    sources: serde_json::Value,
 }
 
 /// The program, without anybody's settings.
@@ -221,13 +263,14 @@ fn start(arguments: &[&str]) -> (Process, Ready) {
     let json: serde_json::Value = serde_json::from_str(&line).unwrap();
     let mut fields: Vec<_> = json.as_object().unwrap().keys().collect();
     fields.sort();
-    assert_eq!(fields, ["ca", "dir", "endpoint", "ready"]);
+    assert_eq!(fields, ["ca", "dir", "endpoint", "ready", "sources"]);
     assert_eq!(json["ready"], true);
     let text = |name: &str| json[name].as_str().map(str::to_owned);
     let ready = Ready {
         endpoint: text("endpoint").unwrap(),
         dir: text("dir").unwrap(),
         ca: text("ca"),
+        sources: json["sources"].clone(),
         line,
     };
     assert!(json["ca"].is_null() || ready.ca.is_some(), "{}", ready.line);

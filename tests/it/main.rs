@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod aws_client;
+mod credentials;
 mod endurance;
 mod errors;
 mod faults;
@@ -16,3 +17,4 @@ mod producer;
 mod promises;
 mod sessions;
 mod support;
+mod tls;

@@ -20,8 +20,8 @@ use aws_credential_types::{
     provider::{ProvideCredentials, error::CredentialsError},
 };
 
-use super::{NoKeys, Way};
-use crate::net::{failure, signing_clock::SigningClock};
+use super::NoKeys;
+use crate::net::{failure, http::Http, signing_clock::SigningClock};
 
 /// The chain, with what all of its parts have in common.
 #[derive(Clone, Debug)]
@@ -29,7 +29,9 @@ pub(super) struct Chain {
     /// The profile that is asked, and nothing else, as the option `--profile` of AWS's command line has it.
     pub(super) profile: Option<String>,
     pub(super) clock: SigningClock,
-    pub(super) way: Way,
+    pub(super) http: Http,
+    pub(super) use_fips: bool,
+    pub(super) use_dual_stack: bool,
 }
 
 impl Chain {
@@ -38,10 +40,11 @@ impl Chain {
         let near = ProviderConfig::without_region()
             .with_region(Some(Region::new(region.to_owned())))
             .with_time_source(self.clock.clone());
-        let far = match self.way.sdk_client() {
-            Some(client) => near.clone().with_http_client(client),
-            None => near.clone(),
-        };
+        let far = near
+            .clone()
+            .with_use_fips(Some(self.use_fips))
+            .with_use_dual_stack(Some(self.use_dual_stack))
+            .with_http_client(self.http.sdk_client());
         let mut profile = ProfileFileCredentialsProvider::builder().configure(&far);
         if let Some(name) = &self.profile {
             profile = profile.profile_name(name);

@@ -18,8 +18,12 @@ use aws_smithy_types::{DateTime, date_time::Format};
 use reqwest::{Certificate, Client, Identity, Response, StatusCode, redirect};
 use serde::Deserialize;
 
-use super::{NoKeys, Way, file};
-use crate::{definition::Invalid, net::failure, secret::Secret};
+use super::{NoKeys, file};
+use crate::{
+    definition::Invalid,
+    net::{failure, http::Http},
+    secret::Secret,
+};
 
 /// Most of an answer that is read: a session token has some KiB.
 const MAX_ANSWER: usize = 64 << 10;
@@ -94,8 +98,8 @@ impl IotCertificate {
         host.unwrap_or(&self.endpoint).trim_end_matches('/')
     }
 
-    pub(super) async fn keys(&self, thing_name: &str, way: &Way) -> provider::Result {
-        let client = self.client(way).await.map_err(settled)?;
+    pub(super) async fn keys(&self, thing_name: &str, http: &Http) -> provider::Result {
+        let client = self.client(http).await.map_err(settled)?;
         let host = self.host();
         let url = format!(
             "https://{host}/role-aliases/{}/credentials",
@@ -115,9 +119,9 @@ impl IotCertificate {
         }
     }
 
-    async fn client(&self, way: &Way) -> Result<Client, String> {
+    async fn client(&self, http: &Http) -> Result<Client, String> {
         let identity = self.identity().await?;
-        let mut builder = way.client_builder().map_err(|error| error.to_string())?;
+        let mut builder = http.client_builder().map_err(|error| error.to_string())?;
         if let Some(path) = &self.ca_path {
             let pem = pem("ca-path", path, Wanted::Certificate).await?;
             let cas = Certificate::from_pem_bundle(pem.expose().as_bytes())

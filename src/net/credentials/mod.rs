@@ -25,15 +25,13 @@ use aws_credential_types::{
         self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
     },
 };
-use aws_sdk_kinesisvideo::config::SharedHttpClient;
 use aws_smithy_async::time::TimeSource;
-use reqwest::ClientBuilder;
 use tokio::sync::OnceCell;
 
 pub use iot::IotCertificate;
 pub use role::Role;
 
-use super::{Credentials, Service, control, signing_clock::SigningClock};
+use super::{Credentials, Service, control, http::Http, signing_clock::SigningClock};
 use crate::{
     definition::{Invalid, StreamDefinition},
     session::{Call, Cause, Failure},
@@ -55,29 +53,6 @@ const JITTER: f64 = 0.25;
 #[error("{0}")]
 pub(super) struct NoKeys(pub(super) String);
 
-/// How the sources reach who issues credentials.
-#[derive(Clone, Debug)]
-pub(crate) struct Way {
-    sdk: Option<SharedHttpClient>,
-}
-
-impl Way {
-    /// As the AWS SDK and reqwest go by themselves.
-    pub(crate) fn usual() -> Self {
-        Self { sdk: None }
-    }
-
-    /// The client of the AWS SDK; `None`: its own.
-    fn sdk_client(&self) -> Option<SharedHttpClient> {
-        self.sdk.clone()
-    }
-
-    /// For what no SDK does.
-    fn client_builder(&self) -> Result<ClientBuilder, Invalid> {
-        Ok(reqwest::Client::builder())
-    }
-}
-
 /// The keys of one stream. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Keyring(Arc<Inner>);
@@ -92,7 +67,7 @@ struct Inner {
     /// Where the newest keys are from, in words.
     from: Mutex<Option<String>>,
     clock: SigningClock,
-    way: Way,
+    http: Http,
     patience: Duration,
 }
 
@@ -146,7 +121,7 @@ impl Keyring {
         service: &Service,
         definition: &StreamDefinition,
         clock: &SigningClock,
-        way: Way,
+        http: &Http,
     ) -> Self {
         let source = match &service.credentials {
             Credentials::Static {
@@ -179,14 +154,16 @@ impl Keyring {
             chain: Chain {
                 profile: service.profile.clone(),
                 clock: clock.clone(),
-                way: way.clone(),
+                http: http.clone(),
+                use_fips: service.use_fips,
+                use_dual_stack: service.use_dual_stack,
             },
             named_region: service.region.clone(),
             region: OnceCell::new(),
             held: tokio::sync::Mutex::new(None),
             from: Mutex::new(None),
             clock: clock.clone(),
-            way,
+            http: http.clone(),
             patience: definition.completion_timeout,
         }))
     }
@@ -307,7 +284,7 @@ impl Inner {
                 }
             }
             Source::Iot(iot, thing) => {
-                let keys = iot.keys(thing, &self.way).await?;
+                let keys = iot.keys(thing, &self.http).await?;
                 let from = format!("iot-certificate ({} as {thing})", iot.role_alias);
                 (from, keys)
             }
@@ -315,7 +292,7 @@ impl Inner {
         };
         if let Some(role) = &self.role {
             let region = &self.region().await.name;
-            keys = role.assume(keys, region, &self.clock, &self.way).await?;
+            keys = role.assume(keys, region, &self.chain).await?;
             from = format!("role-arn {} on top of {from}", role.arn);
         }
         *self.from() = Some(from);

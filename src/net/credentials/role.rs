@@ -6,11 +6,8 @@ use aws_credential_types::{
     provider::{self, ProvideCredentials, error::CredentialsError},
 };
 
-use super::{NoKeys, Way};
-use crate::{
-    definition::Invalid,
-    net::{failure, signing_clock::SigningClock},
-};
+use super::{NoKeys, chain::Chain};
+use crate::{definition::Invalid, net::failure};
 
 /// What the session of a role is called if nothing else is said: CloudTrail shows it.
 const SESSION_NAME: &str = "kvssink";
@@ -49,19 +46,16 @@ impl Role {
     }
 
     /// Credentials of the role, by those of somebody who may assume it.
-    pub(super) async fn assume(
-        &self,
-        by: Keys,
-        region: &str,
-        clock: &SigningClock,
-        way: &Way,
-    ) -> provider::Result {
+    pub(super) async fn assume(&self, by: Keys, region: &str, chain: &Chain) -> provider::Result {
         let mut config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(Region::new(region.to_owned()))
-            .time_source(clock.clone())
+            .time_source(chain.clock.clone())
+            .http_client(chain.http.sdk_client())
+            .use_fips(chain.use_fips)
+            .use_dual_stack(chain.use_dual_stack)
             .no_credentials();
-        if let Some(client) = way.sdk_client() {
-            config = config.http_client(client);
+        if let Some(profile) = &chain.profile {
+            config = config.profile_name(profile);
         }
         let config = Box::pin(config.load()).await;
         let mut provider = AssumeRoleProvider::builder(&self.arn)

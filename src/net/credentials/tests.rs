@@ -16,12 +16,8 @@ fn keyring(credentials: Credentials) -> Keyring {
         credentials,
         ..Service::new("us-west-2")
     };
-    Keyring::new(
-        &service,
-        &definition(),
-        &SigningClock::default(),
-        Way::usual(),
-    )
+    let http = Http::new(&service).unwrap();
+    Keyring::new(&service, &definition(), &SigningClock::default(), &http)
 }
 
 fn given(token: Option<&str>) -> Credentials {

@@ -9,6 +9,7 @@ mod leaks;
 pub(crate) mod log;
 pub(crate) mod media;
 pub(crate) mod port;
+pub(crate) mod proxy;
 pub(crate) mod scripts;
 pub(crate) mod stored;
 
