@@ -136,7 +136,7 @@ pub enum Credentials {
         session_token: Option<Secret>,
     },
     /// A file that somebody rewrites before they end ([`credential_file`]): it is read whenever a request is signed. When
-    /// it is missing or not whole, it is looked at again for 2 s.
+    /// it is missing or not whole, it is looked at again for 4 s.
     File(PathBuf),
     /// That file if it is there, else [`Self::DefaultChain`].
     FileElseChain(PathBuf),

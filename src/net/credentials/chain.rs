@@ -107,9 +107,12 @@ impl Chain {
 
 fn of_profile(name: &str, error: &CredentialsError) -> CredentialsError {
     let why = failure::chain(error);
-    let text = format!(
-        "aws-profile: {name:?} gives no credentials: {why}; see ~/.aws/config and ~/.aws/credentials, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE"
-    );
+    let remedy = if why.contains("SSO") {
+        "`aws sso login` renews it"
+    } else {
+        "see ~/.aws/config and ~/.aws/credentials, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE"
+    };
+    let text = format!("aws-profile: {name} gives no credentials: {why}; {remedy}");
     as_bad_as(error, text)
 }
 

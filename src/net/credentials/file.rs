@@ -21,10 +21,10 @@ use crate::net::credential_file::{self, FileCredentials};
 
 /// Most that is read of a file: credentials and certificates are a few KiB.
 const MAX_BYTES: u64 = 64 << 10;
-/// How often a file that is missing or not whole is looked at again, and how far apart: 2 s, longer than a rewrite takes,
-/// and well below `completion-timeout`.
+/// How often a file that is missing or not whole is looked at again, and how far apart: 4 s, longer than a rewrite takes,
+/// and below `completion-timeout`.
 const LOOKS: u32 = if cfg!(test) { 4 } else { 40 };
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A file that somebody rewrites before its credentials end.
 #[derive(Clone, Debug)]
@@ -37,12 +37,19 @@ impl CredentialFile {
 
     pub(super) async fn keys(&self) -> provider::Result {
         let mut looks = 0;
+        let mut before = None;
         let found = loop {
-            let found = self.read().await;
+            let (found, ends) = match self.read().await {
+                Ok((found, ends)) => (Ok(found), ends),
+                Err(why) => (Err(why), false),
+            };
             looks += 1;
-            if found.is_ok() || looks == LOOKS {
+            // Without the end of its line, the last word may not be whole: it is to stay the same for a moment.
+            let stays = found.is_ok() && before.as_ref() == Some(&found);
+            if (found.is_ok() && ends) || stays || looks == LOOKS {
                 break found;
             }
+            before = Some(found);
             tokio::time::sleep(LOOK_AGAIN).await;
         };
         let found = found.map_err(|why| {
@@ -58,12 +65,15 @@ impl CredentialFile {
         ))
     }
 
-    async fn read(&self) -> Result<FileCredentials, String> {
+    /// With true if its line has an end.
+    async fn read(&self) -> Result<(FileCredentials, bool), String> {
         let bytes = read(&self.0).await?;
         let path = self.0.display();
         let text = std::str::from_utf8(&bytes).map_err(|_| format!("{path} is not text"))?;
-        credential_file::parse(text)
-            .map_err(|why| format!("{path} {why}; have it written whole, then renamed to its name"))
+        let found = credential_file::parse(text).map_err(|why| {
+            format!("{path} {why}; have it written whole, then renamed to its name")
+        })?;
+        Ok((found, text.ends_with('\n')))
     }
 }
 
@@ -134,6 +144,20 @@ mod tests {
         let keys = keys.unwrap();
         assert_eq!(keys.session_token(), Some("t0k3n"));
         assert!(keys.expiry().is_some());
+    }
+
+    /// All words are there, but the last one is not whole.
+    #[tokio::test]
+    async fn a_token_that_is_being_written_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CredentialFile(dir.path().join("credential"));
+        let whole = "CREDENTIALS AKID1 2030-01-02T03:04:05Z s3cr3t t0k3n";
+        fs::write(&file.0, &whole[..whole.len() - 2]).unwrap();
+        let (keys, ()) = tokio::join!(file.keys(), async {
+            tokio::time::sleep(LOOK_AGAIN / 2).await;
+            fs::write(&file.0, whole).unwrap();
+        });
+        assert_eq!(keys.unwrap().session_token(), Some("t0k3n"));
     }
 
     #[tokio::test]

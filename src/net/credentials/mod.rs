@@ -178,7 +178,10 @@ impl Keyring {
         let inner = &*self.0;
         let mut held = inner.held.lock().await;
         let now = inner.clock.now();
-        if let Some(held) = held.as_ref().filter(|held| held.is_fresh(now)) {
+        // A file is asked each time: it costs nothing, and it may have changed.
+        if let Some(held) = held.as_ref().filter(|held| held.is_fresh(now))
+            && !inner.is_at_hand()
+        {
             return Ok(held.keys.clone());
         }
         match inner.fetch_in_time().await {
@@ -297,6 +300,16 @@ impl Inner {
         }
         *self.from() = Some(from);
         Ok(keys)
+    }
+
+    /// Nobody far away is asked.
+    fn is_at_hand(&self) -> bool {
+        let is_file = match &self.source {
+            Source::Given(_) | Source::File(_) => true,
+            Source::FileElseChain(_, seen) => seen.load(Ordering::Relaxed),
+            Source::Iot(..) | Source::Chain => false,
+        };
+        is_file && self.role.is_none()
     }
 
     async fn of_chain(&self) -> Result<(String, Keys), CredentialsError> {

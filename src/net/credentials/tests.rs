@@ -100,10 +100,18 @@ async fn keys_that_cannot_be_renewed_are_used_until_their_end() {
     let keyring = keyring(Credentials::File(path.clone()));
     keyring.keys().await.unwrap();
     fs::remove_file(&path).unwrap();
-    let mut held = keyring.0.held.lock().await;
-    held.as_mut().unwrap().renew_at = Some(SystemTime::UNIX_EPOCH);
-    drop(held);
     assert_eq!(keyring.keys().await.unwrap().access_key_id(), "ASIA1");
+}
+
+#[tokio::test]
+async fn a_file_that_changes_is_noticed_although_its_keys_would_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("credential");
+    fs::write(&path, line("ASIA1")).unwrap();
+    let keyring = keyring(Credentials::File(path.clone()));
+    assert_eq!(keyring.keys().await.unwrap().access_key_id(), "ASIA1");
+    fs::write(&path, line("ASIA2")).unwrap();
+    assert_eq!(keyring.keys().await.unwrap().access_key_id(), "ASIA2");
 }
 
 #[tokio::test]

@@ -14,12 +14,18 @@ pub(crate) fn task() -> Option<String> {
 
 /// Runs the test that calls this in another process, where [`task`] is `task`.
 pub(crate) fn run(task: impl AsRef<OsStr>) -> Ended {
+    run_with(task, &[])
+}
+
+/// The same, with these variables in its environment, too.
+pub(crate) fn run_with(task: impl AsRef<OsStr>, environment: &[(&str, &str)]) -> Ended {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let thread = std::thread::current();
     // A test's thread has its name.
     let test = thread.name().unwrap();
     command
         .args(["--exact", test, "--nocapture"])
-        .env(TASK, task);
+        .env(TASK, task)
+        .envs(environment.iter().copied());
     Process::start(command).end()
 }
