@@ -15,6 +15,7 @@ mod local_binary;
 mod pipelines;
 mod producer;
 mod promises;
+mod secrets;
 mod sessions;
 mod support;
 mod tls;

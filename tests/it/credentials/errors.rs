@@ -290,8 +290,9 @@ fn in_process(world: &World, properties: &str, environment: &[(&str, &str)], che
         ("AWS_REGION", "eu-central-1"),
     ];
     let task = format!("endpoint={} {properties}", world.local.endpoint());
-    let environment: Vec<_> = clean.iter().chain(environment).copied().collect();
-    alone::run_with(task, &environment).assert_success();
+    let mut command = alone::command(task);
+    command.envs(clean.iter().chain(environment).copied());
+    alone::end(command).assert_success();
     let video = ["DescribeStream", "PutMedia"];
     let asked = world.local.requests();
     assert!(

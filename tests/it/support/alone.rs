@@ -14,18 +14,22 @@ pub(crate) fn task() -> Option<String> {
 
 /// Runs the test that calls this in another process, where [`task`] is `task`.
 pub(crate) fn run(task: impl AsRef<OsStr>) -> Ended {
-    run_with(task, &[])
+    end(command(task))
 }
 
-/// The same, with these variables in its environment, too.
-pub(crate) fn run_with(task: impl AsRef<OsStr>, environment: &[(&str, &str)]) -> Ended {
+/// What [`run`] runs, for another environment.
+pub(crate) fn command(task: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let thread = std::thread::current();
     // A test's thread has its name.
     let test = thread.name().unwrap();
     command
         .args(["--exact", test, "--nocapture"])
-        .env(TASK, task)
-        .envs(environment.iter().copied());
+        .env(TASK, task);
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn end(command: Command) -> Ended {
     Process::start(command).end()
 }
