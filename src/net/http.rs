@@ -160,7 +160,8 @@ mod tests {
         definition::{StreamDefinition, StreamName},
         net::{
             SigningClock,
-            control::{ControlPlane, DataEndpoint},
+            control::ControlPlane,
+            endpoints::DataEndpoint,
             put_media::{PutMedia, peer},
             sign::check,
         },

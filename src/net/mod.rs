@@ -7,6 +7,7 @@ mod clock;
 mod control;
 mod credentials;
 mod driver;
+mod endpoints;
 mod failure;
 mod http;
 mod intake;
@@ -76,9 +77,9 @@ impl Service {
     /// # Errors
     /// [`Invalid`] names the setting; never with a password that stands in it.
     pub fn check(&self) -> Result<(), Invalid> {
-        control::check_region(&self.region)?;
+        endpoints::check_region(&self.region)?;
         if let Some(endpoint) = &self.endpoint {
-            control::parse_endpoint(endpoint)?;
+            endpoints::parse_endpoint(endpoint)?;
             if self.use_fips {
                 return Err(Invalid::new(
                     "use-fips",

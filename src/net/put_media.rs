@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use super::{
     Service,
     body::{Link, Media},
-    control::DataEndpoint,
+    endpoints::DataEndpoint,
     failure,
     http::Http,
     sign,
