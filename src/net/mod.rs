@@ -83,7 +83,7 @@ impl Service {
             if self.use_fips {
                 return Err(Invalid::new(
                     "use-fips",
-                    "nobody knows whether the endpoint that is given is validated by FIPS: unset one of both",
+                    "nobody knows whether the endpoint that is given is validated by FIPS: unset one of both (also AWS_USE_FIPS_ENDPOINT, CONTROL_PLANE_URI)",
                 ));
             }
         }
