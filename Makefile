@@ -8,10 +8,10 @@ export GST_REGISTRY := $(CURDIR)/target/gst-registry.bin
 GST_ENV := G_DEBUG=fatal-warnings RUST_BACKTRACE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build fmt lint doc deny layers scripts faults endurance ci
+.PHONY: help demo test soak fuzz fuzz-build build fmt lint doc deny layers scripts faults endurance ci
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## streams 20 s of live video to a local service, and shows it
 	@scripts/setup demo
@@ -21,6 +21,9 @@ demo: ## streams 20 s of live video to a local service, and shows it
 # Without nextest all tests of whole pipelines share a process: one after the other, since log lines and threads belong to the
 # process, and with a limit of 20 minutes, since nothing else ends one that hangs.
 LIMIT := $(if $(shell command -v timeout),--config 'target."cfg(all())".runner = "timeout --foreground --kill-after=10 1200"')
+# Simulated worlds of a session: those of the tests are always the same, those of the soak are others each day.
+TEST_WORLDS := 2000
+SOAK_WORLDS ?= 100000
 test: ## runs all tests
 	@scripts/setup test
 	@scripts/media
@@ -29,14 +32,35 @@ test: ## runs all tests
 	  set -ex; \
 	  $(GST_ENV) $(CARGO) nextest run --locked $(FEATURES); \
 	  $(GST_ENV) $(CARGO) test --locked $(FEATURES) --doc; \
-	  $(CARGO) nextest run --locked --no-default-features --lib; \
+	  KVSSINK_WORLDS=$(TEST_WORLDS) $(CARGO) nextest run --locked --no-default-features --lib; \
 	else \
 	  set -ex; \
 	  $(GST_ENV) $(CARGO) test --locked $(FEATURES) $(LIMIT) --lib --bins --examples; \
 	  $(GST_ENV) $(CARGO) test --locked $(FEATURES) $(LIMIT) --test it -- --test-threads=1; \
 	  $(GST_ENV) $(CARGO) test --locked $(FEATURES) --doc; \
-	  $(CARGO) test --locked --no-default-features --lib; \
+	  KVSSINK_WORLDS=$(TEST_WORLDS) $(CARGO) test --locked --no-default-features --lib; \
 	fi
+
+# Optimised, but with the checks of a debug build.
+CHECKED := $(foreach check,debug-assertions overflow-checks,--config profile.release.package.kvssink.$(check)=true)
+soak: export KVSSINK_WORLDS := $(SOAK_WORLDS)
+soak: export KVSSINK_FIRST_SEED ?= $(shell date +%Y%m%d)000000
+soak: ## SOAK_WORLDS (100000) simulated worlds, from KVSSINK_FIRST_SEED on; a failure says how to replay it
+	@echo "seeds $(KVSSINK_FIRST_SEED) and $(SOAK_WORLDS) on"
+	$(CARGO) test --release --locked --lib --no-default-features $(CHECKED) session::sim::wild::
+
+# cargo-fuzz on stable: guided by coverage, without a sanitizer, which would need nightly and finds nothing in safe code.
+FUZZ_SECONDS ?= 60
+FUZZ := $(CARGO) fuzz
+FUZZ_TARGETS := $(sort $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs)))
+fuzz-build: ## builds the fuzz targets (and cargo-fuzz), and runs what is committed of their corpora
+	@$(FUZZ) --version || $(CARGO) install --quiet --locked --debug cargo-fuzz
+	$(FUZZ) build -s none
+	@for target in $(FUZZ_TARGETS); do (set -x; $(FUZZ) run -s none $$target -- -runs=0) || exit 1; done
+
+fuzz: fuzz-build ## fuzzes each target for FUZZ_SECONDS (60); what it finds is in fuzz/artifacts
+	@for target in $(FUZZ_TARGETS); do mkdir -p target/fuzz/$$target; \
+	  (set -x; $(FUZZ) run -s none $$target target/fuzz/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS)) || exit 1; done
 
 build: ## the plugin and kvs-local, as they are shipped
 	@scripts/setup demo
@@ -44,6 +68,7 @@ build: ## the plugin and kvs-local, as they are shipped
 
 fmt: ## formatting, checked
 	$(CARGO) fmt --all -- --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
 
 lint: ## clippy, in each feature layer
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings

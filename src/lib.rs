@@ -39,6 +39,10 @@ pub mod time;
 #[cfg(feature = "local")]
 pub mod local;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 #[cfg(feature = "plugin")]
 pub use plugin::plugin_register_static;
 

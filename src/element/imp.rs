@@ -110,14 +110,15 @@ impl ElementImpl for KvsSink {
             gst::StateChangeError
         })?;
         match transition {
-            gst::StateChange::PlayingToPaused => {
-                self.gate.play(false, |on| self.interrupt(on));
-                self.eos.pause();
-            }
+            gst::StateChange::PlayingToPaused => self.eos.pause(),
             gst::StateChange::PausedToPlaying => self.resume(),
             _ => {}
         }
         let changed = self.parent_change_state(transition);
+        // Not before BaseSink holds buffers back: what does not wait here would go on.
+        if transition == gst::StateChange::PlayingToPaused {
+            self.gate.play(false, |on| self.interrupt(on));
+        }
         if transition == gst::StateChange::PausedToReady
             || (transition == gst::StateChange::ReadyToPaused && changed.is_err())
         {
@@ -255,6 +256,7 @@ impl KvsSink {
         if let (Some(first), Some(stream)) = (first, self.stream()) {
             let key = !first.flags().contains(gst::BufferFlags::DELTA_UNIT);
             stream.wait_for_room(bytes as u64, key);
+            self.gate.pass(|on| stream.interrupt(on));
         }
     }
 

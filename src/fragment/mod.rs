@@ -130,8 +130,10 @@ pub(crate) struct Fragment {
     pub(crate) complete: bool,
     /// Sum of [`Block::cost`].
     pub(crate) cost: u64,
-    /// Producer timestamps of the first and the latest frame.
+    /// Producer timestamps: of its first frame, of the one that is shown first (a B-frame may come before the key frame, and
+    /// a clock may be set), and of the one that is shown last.
     pub(crate) first: Timestamp,
+    pub(crate) earliest: Timestamp,
     pub(crate) last: Timestamp,
     /// When its newest frame arrived.
     pub(crate) arrived: Mono,

@@ -40,7 +40,7 @@ struct Cursor {
 pub(crate) struct Eviction {
     pub(crate) timecode: Timecode,
     pub(crate) frames: u64,
-    pub(crate) first: Timestamp,
+    pub(crate) earliest: Timestamp,
     pub(crate) last: Timestamp,
 }
 
@@ -100,6 +100,7 @@ impl Store {
         };
         let cost = block.cost();
         open.cost += cost;
+        open.earliest = open.earliest.min(at);
         open.last = open.last.max(at);
         open.arrived = now;
         open.blocks.push(block);
@@ -201,14 +202,14 @@ impl Store {
             .find(|fragment| fragment.timecode == timecode && !fragment.persisted)?;
         let Fragment {
             timecode,
-            first,
+            earliest,
             last,
             ..
         } = *fragment;
         let eviction = Eviction {
             timecode,
             frames: fragment.frames(),
-            first,
+            earliest,
             last,
         };
         fragment.persisted = true;
@@ -298,6 +299,7 @@ mod tests {
                 complete: false,
                 cost: 0,
                 first: at,
+                earliest: at,
                 last: at,
                 arrived: Mono::default(),
                 persisted: false,
@@ -407,6 +409,19 @@ mod tests {
         assert!(!store.push(block(0, 2), Timestamp::from_millis(80), Mono::default()));
         store.add(1000, 1, true);
         assert_eq!(store.drain(), ["1000.0h", "1000.0p"]);
+    }
+
+    #[test]
+    fn an_eviction_spans_the_times_of_all_its_frames() {
+        let mut store = Store::default();
+        store.add(1000, 1, false);
+        for ms in [960, 1080, 1040] {
+            let at = Timestamp::from_millis(ms);
+            store.push(block(1000, 1), at, Mono::default());
+        }
+        let eviction = store.evict(tc(1000)).unwrap();
+        assert_eq!(eviction.earliest, Timestamp::from_millis(960));
+        assert_eq!(eviction.last, Timestamp::from_millis(1080));
     }
 
     #[derive(Clone, Debug)]

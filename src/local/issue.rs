@@ -10,7 +10,7 @@ use super::keys::{Issued, Source};
 use super::sources::Sources;
 
 impl Local {
-    /// Where clients get credentials, if [`Options::credential_sources`] says that they do.
+    /// Where clients get credentials, if [`Options::credential_sources`](super::Options::credential_sources) says that they do.
     #[must_use]
     pub fn sources(&self) -> Option<&Sources> {
         self.service.issuer.as_ref().map(|issuer| &issuer.sources)

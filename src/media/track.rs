@@ -132,7 +132,7 @@ impl Track {
     /// The same track with another name.
     ///
     /// # Errors
-    /// A name over [`MAX_NAME`] bytes.
+    /// A name over [`MAX_NAME`] bytes, or one with a zero byte.
     pub fn with_name(mut self, name: impl Into<String>) -> Result<Self, InvalidTrack> {
         self.name = name.into();
         if self.name.len() > MAX_NAME {
@@ -141,13 +141,14 @@ impl Track {
                 name: self.name,
             });
         }
+        without_zero(&self.name)?;
         Ok(self)
     }
 
     /// The same track with another codec id than the codec's own.
     ///
     /// # Errors
-    /// A codec id that is empty or over [`MAX_CODEC_ID`] bytes.
+    /// A codec id that is empty or over [`MAX_CODEC_ID`] bytes, or one with a zero byte.
     pub fn with_codec_id(mut self, codec_id: impl Into<String>) -> Result<Self, InvalidTrack> {
         self.codec_id = codec_id.into();
         if !(1..=MAX_CODEC_ID).contains(&self.codec_id.len()) {
@@ -156,6 +157,7 @@ impl Track {
                 codec_id: self.codec_id,
             });
         }
+        without_zero(&self.codec_id)?;
         Ok(self)
     }
 
@@ -243,6 +245,13 @@ impl PartialEq for Track {
 
 impl Eq for Track {}
 
+fn without_zero(text: &str) -> Result<(), InvalidTrack> {
+    match text.contains('\0') {
+        true => Err(InvalidTrack::ZeroByte { text: text.into() }),
+        false => Ok(()),
+    }
+}
+
 /// Why something cannot be a track.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -266,6 +275,12 @@ pub enum InvalidTrack {
         codec_id: String,
         /// Its length.
         bytes: usize,
+    },
+    /// A string of Matroska ends at a zero byte: the service would read less of it, or nothing.
+    #[error("track name or codec id {text:?} has a zero byte: leave it out")]
+    ZeroByte {
+        /// The name or the id.
+        text: String,
     },
     /// The codec private data is longer than the service takes.
     #[error("codec private data has {bytes} bytes, at most {MAX_CODEC_PRIVATE} are allowed")]
@@ -309,6 +324,13 @@ mod tests {
                 frame_duration: None
             }
         );
+    }
+
+    #[test]
+    fn names_and_codec_ids_have_no_zero_byte() {
+        let error = video_track().with_name("po\0rch").unwrap_err();
+        assert!(error.to_string().contains(r#""po\0rch""#), "{error}");
+        assert!(video_track().with_codec_id("\0").is_err());
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Tag {
     ///
     /// # Errors
     /// A name of 0 or over [`MAX_TAG_NAME`] bytes or one that begins with `AWS`; a value over [`MAX_TAG_VALUE`]
-    /// bytes.
+    /// bytes; a zero byte in either.
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Result<Self, InvalidTag> {
         let (name, value) = (name.into(), value.into());
         if !(1..=MAX_TAG_NAME).contains(&name.len()) {
@@ -54,6 +54,9 @@ impl Tag {
                 bytes: value.len(),
                 name,
             });
+        }
+        if name.contains('\0') || value.contains('\0') {
+            return Err(InvalidTag::ZeroByte { name });
         }
         Ok(Self { name, value })
     }
@@ -129,6 +132,12 @@ pub enum InvalidTag {
         name: String,
         /// The value's length.
         bytes: usize,
+    },
+    /// A string of Matroska ends at a zero byte: the service would read less, or a tag without a name.
+    #[error("tag {name:?} has a zero byte in its name or value: leave it out")]
+    ZeroByte {
+        /// The tag's name.
+        name: String,
     },
 }
 
@@ -207,6 +216,15 @@ mod tests {
             refused("door", &format!("{value}v")).to_string(),
             "the value of tag \"door\" has 257 bytes, at most 256 are allowed: shorten it"
         );
+    }
+
+    #[test]
+    fn a_zero_byte_is_refused_because_a_string_ends_there() {
+        for (name, value) in [("\0", "v"), ("door\0", "v"), ("door", "op\0en")] {
+            let error = Tag::new(name, value).unwrap_err();
+            assert!(matches!(error, InvalidTag::ZeroByte { .. }), "{error}");
+            assert!(!error.to_string().contains('\0'), "{error}");
+        }
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! Errors of the clients in the words and kinds of [`Failure`].
 //!
 //! In: an error of a library, or the answer of the service. Out: a [`Failure`] that says where, what and why.
-//! Belongs here: the text of failures, and what must not be in it. Does not belong here: what is done about them
-//! ([`crate::session`]).
+//! Belongs here: errors of the libraries. Does not belong here: the words of the service ([`answer`]), what is done about
+//! a failure ([`crate::session`]).
 
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
-use serde_json::Value;
 
-use crate::session::{Call, Cause, Failure};
-
-/// Longest text of the service that a failure repeats, in characters.
-const MAX_SAID: usize = 1000;
+pub(crate) use crate::session::answer::said_in;
+use crate::session::{
+    Call, Cause, Failure,
+    answer::{self, printable},
+};
 
 /// The request cannot be made.
 pub(crate) fn request(call: Call, message: impl Into<String>) -> Failure {
@@ -55,35 +55,11 @@ pub(crate) fn refusal(
     request_id: Option<&str>,
     said: Option<&str>,
 ) -> Failure {
-    let message = said.map(printable).filter(|said| !said.is_empty());
-    Failure {
-        call,
-        cause: Cause::Answer {
-            status,
-            code: exception(code).to_owned(),
-            request_id: request_id.map(printable),
-        },
-        message: message.unwrap_or_else(|| {
-            http::StatusCode::from_u16(status)
-                .ok()
-                .and_then(|status| status.canonical_reason())
-                .unwrap_or("refused")
-                .to_owned()
-        }),
-    }
-}
-
-/// The code and the message of an error body, as the JSON protocols of AWS write them.
-pub(crate) fn said_in(body: &[u8]) -> (Option<String>, Option<String>) {
-    let Ok(Value::Object(body)) = serde_json::from_slice(body) else {
-        return (None, None);
-    };
-    let text = |names: [&str; 2]| {
-        names
-            .iter()
-            .find_map(|name| body.get(*name)?.as_str().map(str::to_owned))
-    };
-    (text(["__type", "code"]), text(["message", "Message"]))
+    let reason = http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason());
+    let said = said.map(printable).filter(|said| !said.is_empty());
+    answer::refusal(call, status, code, request_id, said.as_deref().or(reason))
 }
 
 /// The error and what it came from, each said once: `connect: tcp connect error: Connection refused (os error 111)`.
@@ -111,26 +87,6 @@ pub(crate) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> 
         next = error.source();
     }
     None
-}
-
-/// `com.amazonaws.kinesisvideo#ResourceNotFoundException:http://…` is `ResourceNotFoundException`.
-fn exception(code: &str) -> &str {
-    let code = code.split(':').next().unwrap_or_default();
-    code.rsplit('#').next().unwrap_or_default().trim()
-}
-
-/// One line of bounded length. A refused signature is answered with the whole canonical request, which has the session
-/// token in it: that is cut off.
-fn printable(text: &str) -> String {
-    let text = text
-        .find("The Canonical String")
-        .map_or(text, |at| &text[..at]);
-    let line: String = text
-        .chars()
-        .take(MAX_SAID)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    line.trim().to_owned()
 }
 
 #[cfg(test)]
@@ -163,42 +119,6 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_has_no_namespace_and_no_address() {
-        for code in [
-            "ResourceNotFoundException",
-            "ResourceNotFoundException:http://internal.amazon.com/coral/",
-            "com.amazonaws.kinesisvideo#ResourceNotFoundException",
-            "com.amazonaws.kinesisvideo#ResourceNotFoundException:http://internal.amazon.com/",
-        ] {
-            assert_eq!(exception(code), "ResourceNotFoundException");
-        }
-        assert_eq!(exception(""), "");
-    }
-
-    #[test]
-    fn an_error_body_may_be_anything() {
-        let both = |code: &str, message: &str| (Some(code.into()), Some(message.into()));
-        assert_eq!(said_in(br#"{"__type":"A","message":"b"}"#), both("A", "b"));
-        assert_eq!(said_in(br#"{"code":"A","Message":"b"}"#), both("A", "b"));
-        for nothing in [&b""[..], b"<html>", b"[]", b"{}", br#"{"message":1}"#] {
-            assert_eq!(said_in(nothing), (None, None));
-        }
-    }
-
-    #[test]
-    fn the_canonical_request_is_not_repeated() {
-        let said = "The signature does not match.\n\nThe Canonical String for this request should have been\n'POST\nx-amz-security-token:TOKEN'";
-        let failure = refusal(
-            Call::Describe,
-            403,
-            "InvalidSignatureException",
-            None,
-            Some(said),
-        );
-        assert_eq!(failure.message, "The signature does not match.");
-    }
-
-    #[test]
     fn a_refusal_without_words_has_those_of_its_status() {
         assert_eq!(
             refusal(Call::PutMedia, 503, "", None, None).message,
@@ -213,7 +133,7 @@ mod tests {
             refusal(Call::PutMedia, 400, "", None, Some(&long))
                 .message
                 .len(),
-            MAX_SAID
+            answer::MAX_SAID
         );
     }
 }

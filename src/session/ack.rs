@@ -5,11 +5,12 @@
 
 use std::fmt;
 
+use bytes::{Buf, BytesMut};
 use serde::Deserialize;
 
 use crate::time::Timecode;
 
-/// Longest run of bytes without a whole ack. An ack has some 150.
+/// Longest ack that is read. One has some 150 bytes.
 const MAX_ACK_BYTES: usize = 64 << 10;
 
 /// What the service says of a fragment ("PutMedia", response).
@@ -115,42 +116,90 @@ pub struct NotAnAck {
 /// Takes the response apart.
 #[derive(Default)]
 pub(crate) struct AckReader {
-    rest: Vec<u8>,
+    rest: BytesMut,
     /// Bytes of the response before `rest`.
     position: u64,
+    outline: Outline,
 }
 
 impl AckReader {
+    /// Bytes that wait for the rest of their ack.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn kept(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The acks that are whole with these bytes, up to the first place that cannot be read.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> (Vec<Ack>, Result<(), NotAnAck>) {
         self.rest.extend_from_slice(bytes);
-        let mut stream = serde_json::Deserializer::from_slice(&self.rest).into_iter::<Wire>();
-        let (mut acks, mut read, mut end) = (Vec::new(), 0, Ok(()));
-        while let Some(wire) = stream.next() {
-            match wire {
-                Ok(wire) => {
-                    acks.push(wire.into());
-                    read = stream.byte_offset();
-                }
-                Err(error) if error.is_eof() => break,
-                Err(error) => {
-                    end = Err(error.to_string());
-                    break;
+        let mut acks = Vec::new();
+        let end = loop {
+            match self.next() {
+                Ok(Some(ack)) => acks.push(ack),
+                Ok(None) => break Ok(()),
+                Err(reason) => {
+                    let position = self.position;
+                    break Err(NotAnAck { position, reason });
                 }
             }
+        };
+        (acks, end)
+    }
+
+    fn next(&mut self) -> Result<Option<Ack>, String> {
+        let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        let blank = self.rest.iter().take_while(is_blank).count();
+        self.skip(blank);
+        if let Some(first) = self.rest.first().filter(|first| **first != b'{') {
+            return Err(format!("{:?} begins no object", char::from(*first)));
         }
-        self.rest.drain(..read);
-        self.position += read as u64;
-        if end.is_ok() && self.rest.len() > MAX_ACK_BYTES {
-            end = Err(format!("{} bytes without an end", self.rest.len()));
+        let length = self.outline.length(&self.rest);
+        if length.unwrap_or(self.rest.len()) > MAX_ACK_BYTES {
+            return Err(format!("more than {MAX_ACK_BYTES} bytes without an end"));
         }
-        (
-            acks,
-            end.map_err(|reason| NotAnAck {
-                position: self.position,
-                reason,
-            }),
-        )
+        let Some(length) = length else {
+            return Ok(None);
+        };
+        let ack = serde_json::from_slice::<Wire>(&self.rest[..length]);
+        let ack = ack.map_err(|error| error.to_string())?;
+        self.skip(length);
+        self.outline = Outline::default();
+        Ok(Some(ack.into()))
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.rest.advance(bytes);
+        self.position += bytes as u64;
+    }
+}
+
+/// How far the end of an object was looked for. The parser gets only what is whole: it takes some beginnings, such as
+/// `{"New":1.`, for mistakes.
+#[derive(Default)]
+struct Outline {
+    looked_at: usize,
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Outline {
+    /// The length of the object that begins `bytes`, which are those of the last time and more. `None`: it is not whole.
+    fn length(&mut self, bytes: &[u8]) -> Option<usize> {
+        for &byte in &bytes[self.looked_at..] {
+            self.looked_at += 1;
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_string => self.escaped = true,
+                b'"' => self.in_string = !self.in_string,
+                _ if self.in_string => {}
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' if self.depth <= 1 => return Some(self.looked_at),
+                b'}' | b']' => self.depth -= 1,
+                _ => {}
+            }
+        }
+        None
     }
 }
 
@@ -162,7 +211,7 @@ mod tests {
 
     const WIRE: &[u8] = br#"{"EventType":"BUFFERING","FragmentTimecode":1700000000000,"FragmentNumber":"91343852333181432392682062622220590765191907586"}
 {"EventType":"RECEIVED","FragmentTimecode":1700000000000,"FragmentNumber":"91343852333181432392682062622220590765191907586"}
-{"AckEventType":"PERSISTED","FragmentTimecode":1700000000000,"FragmentNumber":"91343852333181432392682062622220590765191907586","New":{"a":[1]}}
+{"AckEventType":"PERSISTED","FragmentTimecode":1700000000000,"FragmentNumber":"91343852333181432392682062622220590765191907586","New":{"a":[1.5e3,"}\"{"]}}
 
 {"EventType":"IDLE"}{"EventType":"SOMETHING_NEW"}
 {"EventType":"ERROR","FragmentTimecode":1700000002000,"ErrorId":4004,"ErrorCode":"FRAGMENT_TIMECODE_LESSER_THAN_PREVIOUS"}
@@ -218,7 +267,7 @@ mod tests {
         let (acks, end) = AckReader::default().feed(b"{\"EventType\":\"IDLE\"}\n<html>502</html>");
         assert_eq!(acks.len(), 1);
         let error = end.unwrap_err();
-        assert_eq!(error.position, 20, "{error}");
+        assert_eq!(error.position, 21, "{error}");
         for bad in ["[]", "{\"EventType\":7}", "{}", "nonsense"] {
             assert!(
                 AckReader::default().feed(bad.as_bytes()).1.is_err(),
@@ -232,6 +281,30 @@ mod tests {
         let mut reader = AckReader::default();
         assert!(reader.feed(b"{\"EventType\":\"").1.is_ok());
         assert!(reader.feed(&vec![b'A'; MAX_ACK_BYTES]).1.is_err());
+    }
+
+    #[test]
+    fn empty_lines_are_not_kept() {
+        let mut reader = AckReader::default();
+        let lines = vec![b'\n'; MAX_ACK_BYTES];
+        for _ in 0..3 {
+            assert_eq!(reader.feed(&lines), (Vec::new(), Ok(())));
+            assert_eq!(reader.kept(), 0);
+        }
+    }
+
+    /// The parser itself refuses `{"New":1.` and waits for more of `{"New":1`.
+    #[test]
+    fn a_number_may_be_cut_anywhere() {
+        for wire in [
+            r#"{"EventType":"IDLE","New":-1.5e-7}"#,
+            r#"{"New":[0.5],"EventType":"IDLE"}"#,
+        ] {
+            for cut in 0..wire.len() {
+                let (head, tail) = wire.as_bytes().split_at(cut);
+                assert_eq!(read(&[head, tail]).len(), 1, "{wire} cut at {cut}");
+            }
+        }
     }
 
     proptest! {

@@ -167,6 +167,7 @@ impl Session {
                 complete: false,
                 cost: 0,
                 first: frame.pts,
+                earliest: frame.pts,
                 last: frame.pts,
                 arrived: now,
                 persisted: false,
@@ -234,7 +235,13 @@ impl Session {
             if was_open {
                 self.cutter.end_fragment();
             }
-            self.lose(now, reason, eviction.frames, eviction.first, eviction.last);
+            self.lose(
+                now,
+                reason,
+                eviction.frames,
+                eviction.earliest,
+                eviction.last,
+            );
             return eviction.frames;
         }
         0

@@ -17,13 +17,15 @@
 //! Belongs here: states, deadlines, acks, the error policy. Does not belong here: sockets, tokio, GStreamer, URLs.
 
 mod ack;
+#[cfg(any(feature = "net", fuzzing, test))]
+pub(crate) mod answer;
 mod backoff;
 mod deadlines;
 mod end;
 mod event;
 mod frames;
 mod link;
-mod policy;
+pub(crate) mod policy;
 mod prepare;
 mod pressure;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! `UPDATE_FAULTS=1` writes that file; without it, it is compared, but for what depends on time.
 
 mod attempts;
-mod cases;
+pub(crate) mod cases;
 mod course;
 mod line;
 mod run;

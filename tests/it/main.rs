@@ -17,6 +17,7 @@ mod preparation;
 mod producer;
 mod promises;
 mod proxies;
+mod secrets;
 mod sessions;
 mod support;
 mod tls;

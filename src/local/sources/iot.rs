@@ -1,5 +1,7 @@
 //! The IoT credentials provider: TLS with a certificate on both sides, on a port of its own.
 //!
+//! Faults of the port (`refuse`, `away`, `black-hole`) are about the service's own; `http:IotCredentials` is about this.
+//!
 //! Belongs here: who may come in, and what is said there. Does not belong here: the certificates (`device`).
 
 use std::convert::Infallible;

@@ -1,7 +1,7 @@
 //! STS in its form protocol, `AWS_ENDPOINT_URL_STS`: a form in, XML out.
 //!
-//! No value in the XML needs escaping: keys, tokens, times and ARNs have no such characters, the name of a session is
-//! checked, and messages are constant.
+//! Of the values in the XML only messages need escaping: keys, tokens, times and ARNs have no such characters, and the
+//! name of a session is checked.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -220,7 +220,9 @@ fn error_xml(refused: &Refused, request_id: &str) -> String {
     } else {
         "Receiver"
     };
-    let Refused { kind, message, .. } = refused;
+    let kind = refused.kind;
+    // It may name a header that the caller has signed. All that text between tags needs.
+    let message = refused.message.replace('&', "&amp;").replace('<', "&lt;");
     format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/{VERSION}/\">\
          <Error><Type>{side}</Type><Code>{kind}</Code><Message>{message}</Message></Error>\

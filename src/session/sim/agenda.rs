@@ -65,7 +65,7 @@ impl World {
                 let id = self.body.take().expect("a body to close");
                 let link = &self.connections[&id];
                 let at = link.arrival();
-                if !link.cut {
+                if !link.cut && !link.stuck {
                     self.plan_at(at, Happening::BodyEnds(id));
                 }
             }
@@ -169,12 +169,21 @@ impl World {
     pub(super) fn sent(&mut self, id: u64, chunk: &Bytes) {
         let link = self.connections.get_mut(&id).unwrap();
         link.tap.see(chunk, &mut self.ledger);
-        let was_cut = link.cut;
+        let led_nowhere = link.cut || link.stuck;
         let (passes, at) = link.up(self.now, chunk.len());
+        let breaks = passes < chunk.len() && !led_nowhere;
+        link.stuck |= breaks && link.deaf;
+        let breaks = breaks && !link.deaf;
+        let given_up = passes < chunk.len() && !link.given_up;
+        link.given_up |= given_up;
         if passes > 0 {
             self.plan_at(at, Happening::Up(id, chunk[..passes].to_vec()));
         }
-        if passes < chunk.len() && !was_cut {
+        if let Some(patience) = self.kernel_patience.filter(|_| given_up) {
+            let failure = transport(Call::PutMedia);
+            self.plan(patience, Happening::Broken(id, failure));
+        }
+        if breaks {
             let after = at.saturating_since(self.now) + self.millis(1..300);
             self.break_off(id, after, transport(Call::PutMedia));
         }
@@ -215,8 +224,11 @@ impl World {
             Happening::Down(id, bytes) if media(id) => {
                 let settled = self.connections.get_mut(&id).unwrap().read(bytes.len());
                 self.session.handle(self.now, Input::Response(&bytes));
-                self.successes.extend(settled.iter().map(|_| self.now));
-                self.ledger.settled.extend(settled);
+                for timecode in settled {
+                    if self.ledger.settled.insert(timecode) {
+                        self.successes.push_back(self.now);
+                    }
+                }
             }
             Happening::Up(id, bytes) => {
                 let link = self.connections.get_mut(&id).unwrap();
@@ -305,10 +317,24 @@ impl World {
             let text = format!(
                 "{{\"EventType\":\"{kind}\",\"FragmentTimecode\":{timecode},\"FragmentNumber\":\"9134385\"}}\n"
             );
-            self.plan(
-                Duration::ZERO,
-                Happening::Ack(id, text, last.then_some(timecode)),
-            );
+            let Faults {
+                ack_lost,
+                ack_twice,
+                reordered,
+                ..
+            } = self.faults;
+            let copies = match (self.chance(ack_lost), self.chance(ack_twice)) {
+                (true, _) => 0,
+                (_, twice) => 1 + usize::from(twice),
+            };
+            for _ in 0..copies {
+                let after = match reordered {
+                    true => self.millis(0..300),
+                    false => Duration::ZERO,
+                };
+                let settles = last.then_some(timecode);
+                self.plan(after, Happening::Ack(id, text.clone(), settles));
+            }
         }
     }
 

@@ -29,7 +29,7 @@ use crate::{
     definition::{StreamDefinition, StreamName, StreamingType},
     fragment::{DropReason, tests::tracks},
     media::Frame,
-    time::Mono,
+    time::{Mono, Timestamp},
 };
 
 pub(super) struct World {
@@ -45,6 +45,8 @@ pub(super) struct World {
     /// Frames still to come; then the camera is off.
     frames_left: u64,
     bytes_per_second: u64,
+    /// A peer that takes nothing for so long is given up (TCP_USER_TIMEOUT).
+    kernel_patience: Option<Duration>,
     under_way: Option<UnderWay>,
     /// The connection whose body is open.
     body: Option<u64>,
@@ -52,6 +54,8 @@ pub(super) struct World {
     ledger: Ledger,
     /// Frames that were taken, and the one that waits for room.
     taken: BTreeSet<u64>,
+    /// When they are shown.
+    shown: BTreeMap<u64, Timestamp>,
     waiting: Option<Frame>,
     /// Pauses of the camera before a frame.
     pauses: BTreeMap<u64, Duration>,
@@ -111,11 +115,13 @@ impl World {
             source: Source::new(),
             frames_left: u64::MAX,
             bytes_per_second: 1_000_000,
+            kernel_patience: None,
             under_way: None,
             body: None,
             connections: BTreeMap::new(),
             ledger: Ledger::default(),
             taken: BTreeSet::new(),
+            shown: BTreeMap::new(),
             waiting: None,
             pauses: BTreeMap::new(),
             longest_wait: Duration::ZERO,
@@ -340,6 +346,7 @@ impl World {
             return;
         };
         let number = source::number(&frame.payload);
+        self.shown.insert(number, frame.pts);
         match self.session.put_frame(self.now, frame) {
             Ok(()) => {
                 self.taken.insert(number);

@@ -36,8 +36,16 @@ pub(super) struct Faults {
     pub(super) garbage: f64,
     /// A fragment is refused each time that it comes.
     pub(super) poison: f64,
-    /// Acks of different fragments may overtake each other.
+    /// Acks may overtake each other: those of different fragments, and of one PERSISTED before RECEIVED.
     pub(super) reordered: bool,
+    /// An ack never comes, and those after it do.
+    pub(super) ack_lost: f64,
+    /// An ack comes twice.
+    pub(super) ack_twice: f64,
+    /// For a while nothing passes on a connection; then all of it does.
+    pub(super) stalls: f64,
+    /// After some bytes the service reads no more, and still talks.
+    pub(super) deaf: f64,
 }
 
 /// The stream at the service.

@@ -52,9 +52,9 @@ impl Source {
         let size = if key { self.sizes.0 } else { self.sizes.1 };
         // One NAL unit: its length, then the number, then filler.
         let size = size.max(12);
-        let mut payload = u32::try_from(size - 4).unwrap().to_be_bytes().to_vec();
-        payload.extend(number.to_be_bytes());
-        payload.resize(size, number as u8);
+        let mut payload = vec![number as u8; size];
+        payload[..4].copy_from_slice(&u32::try_from(size - 4).unwrap().to_be_bytes());
+        payload[4..12].copy_from_slice(&number.to_be_bytes());
         let stepped: i64 = self.steps.range(..=number).map(|(_, step)| step).sum();
         Frame {
             track: TrackNumber::VIDEO,

@@ -1,10 +1,11 @@
 //! Random worlds: whatever goes wrong, the promises hold, and once nothing goes wrong any more everything arrives.
 //!
-//! The number of worlds is `PROPTEST_CASES`. `KVSSINK_SEED=n` replays the world of one seed.
+//! `KVSSINK_WORLDS` is how many (`make test`: thousands, `make soak`: a hundred thousand), `KVSSINK_FIRST_SEED` the first
+//! of their seeds, `KVSSINK_SEED` the only one, to replay it.
 
 use std::time::Duration;
 
-use proptest::prelude::*;
+use test_case::test_case;
 
 use super::*;
 use crate::definition::{Fragmentation, TimecodeType};
@@ -41,6 +42,8 @@ fn wild(seed: u64) -> World {
     world.source.b_frames = dice.bool();
     world.source.sizes = (dice.usize(8..10_000), dice.usize(8..800));
     world.bytes_per_second = *dice.choice(&[100_000, 300_000, 3_000_000]).unwrap();
+    // As `net::put_media` has it.
+    world.kernel_patience = Some(Duration::from_secs(30));
     if one_of(&mut dice, 3) {
         world.service.stream = Stream::Missing;
     }
@@ -63,6 +66,10 @@ fn wild(seed: u64) -> World {
         garbage: if acks { rate(0.3) } else { 0.0 },
         poison: rate(0.1),
         reordered: false,
+        ack_lost: if acks { rate(0.2) } else { 0.0 },
+        ack_twice: rate(0.3),
+        stalls: rate(0.4),
+        deaf: rate(0.2),
     };
     world.faults.reordered = dice.bool();
     for _ in 0..dice.u32(0..3) {
@@ -163,7 +170,12 @@ fn judge(world: &World) {
         }
     }
     assert_eq!(told, stats.dropped);
-    // What is not durable was dropped, and what counts as PERSISTED is durable.
+    // What is not durable was dropped and told with its time, and what counts as PERSISTED is durable.
+    for number in world.missing() {
+        let shown = world.shown[&number];
+        let is_told = |event: &Event| matches!(event, Event::FramesDropped { from, to, .. } if *from <= shown && shown <= *to);
+        assert!(world.told_times(is_told) > 0, "frame {number} is missing");
+    }
     let missing = world.missing().len() as u64;
     assert!(
         missing <= stats.frames_dropped(),
@@ -190,17 +202,48 @@ fn judge(world: &World) {
     }
 }
 
-proptest! {
-    // A seed does not shrink, and is printed.
-    #![proptest_config(ProptestConfig {
-        failure_persistence: None,
-        max_shrink_iters: 0,
-        ..ProptestConfig::default()
-    })]
+/// The number in the environment variable of this name.
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
 
-    #[test]
-    fn whatever_happens_the_promises_hold(seed: u64) {
-        judge(&live_through(seed));
+/// Says how to see a failure again.
+struct Replay(u64);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Self(seed) = self;
+            eprintln!(
+                "to replay it: KVSSINK_SEED={seed} cargo test --no-default-features --lib the_world_of_one_seed"
+            );
+        }
+    }
+}
+
+fn play(seed: u64) {
+    let _replay = Replay(seed);
+    judge(&live_through(seed));
+}
+
+/// Each takes its share of the worlds, so that all cores work.
+const SHARDS: u64 = 8;
+
+#[test_case(0)]
+#[test_case(1)]
+#[test_case(2)]
+#[test_case(3)]
+#[test_case(4)]
+#[test_case(5)]
+#[test_case(6)]
+#[test_case(7)]
+fn whatever_happens_the_promises_hold(shard: u64) {
+    // As few as give each shard some, wherever the number is not set.
+    let worlds = number("KVSSINK_WORLDS").unwrap_or(200);
+    let first = number("KVSSINK_FIRST_SEED").unwrap_or(0);
+    for nth in (shard..worlds).step_by(SHARDS as usize) {
+        play(first.wrapping_add(nth));
     }
 }
 
@@ -212,8 +255,5 @@ fn a_world_is_the_same_each_time() {
 
 #[test]
 fn the_world_of_one_seed_is_replayed() {
-    let seed = std::env::var("KVSSINK_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    judge(&live_through(seed.unwrap_or(1)));
+    play(number("KVSSINK_SEED").unwrap_or(1));
 }

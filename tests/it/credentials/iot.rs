@@ -73,7 +73,7 @@ async fn a_device_gets_credentials_with_any_form_of_key(certificate: &str, key: 
     world.assert_good(&got).await;
 }
 
-/// The files are what they are called, also for OpenSSL.
+/// The files are what they are called, and private.
 #[test_case("rsa-pkcs8.key", "BEGIN PRIVATE KEY")]
 #[test_case("rsa-pkcs1.key", "BEGIN RSA PRIVATE KEY")]
 #[test_case("ec-pkcs8.key", "BEGIN PRIVATE KEY")]

@@ -206,6 +206,27 @@ async fn a_wrong_parameter_is_refused(name: &'static str, value: &str, status: u
     assert_eq!(world.local.issued(), []);
 }
 
+/// What a caller has chosen does not break the XML.
+#[tokio::test]
+async fn a_message_is_escaped() {
+    let world = World::new();
+    let now = world.local.issue(Duration::ZERO).expiration();
+    let date = now.replace(['-', ':'], "");
+    let authorization = format!(
+        "AWS4-HMAC-SHA256 Credential={DEFAULT_ACCESS_KEY}/{}/eu-central-1/sts/aws4_request, \
+         SignedHeaders=host;x-amz-date;x<y&z, Signature=00",
+        &date[..8]
+    );
+    let request = http()
+        .post(&world.sources().sts)
+        .header("x-amz-date", date)
+        .header("authorization", authorization)
+        .body("Action=AssumeRole&Version=2011-06-15");
+    let xml = request.send().await.unwrap().text().await.unwrap();
+    assert!(xml.contains("<Code>SignatureDoesNotMatch</Code>"), "{xml}");
+    assert!(xml.contains("'x&lt;y&amp;z'"), "{xml}");
+}
+
 #[tokio::test]
 async fn a_parameter_twice_is_refused() {
     let world = World::new();

@@ -3,7 +3,7 @@
 use gst::prelude::*;
 
 use super::{census::Rounds, measure, once, quiet, rounds, service::Service};
-use crate::support::{accounts, alone, feed::Clip};
+use crate::support::{accounts, alone, feed::Clip, log::eventually};
 
 /// An element that uploads and stops leaves nothing behind: one that is used again and again, and one that is new each time;
 /// by EOS and NULL, and by NULL alone.
@@ -35,7 +35,9 @@ fn start_and_stop(properties: &str) {
         fed.begin(&clip);
         fed.put_all(&clip.buffers);
         if round % 4 < 2 {
-            assert!(fed.event(gst::event::Eos::new()), "{round}");
+            fed.eos();
+            let pending = || fed.stats().get::<u64>("frames-pending").unwrap();
+            assert!(eventually(|| pending() == 0), "{round}");
         }
         fed.pipeline.0.set_state(gst::State::Null).unwrap();
         assert_eq!(accounts(&fed.stats()), [6, 6, 0, 0], "{round}");

@@ -50,7 +50,12 @@ fn reconnect(properties: &str) {
             rounds.next();
         }
     }
-    assert!(fed.event(gst::event::Eos::new()), "{}", fed.stats());
+    fed.eos();
+    assert!(
+        eventually(|| count("frames-pending") == 0),
+        "{}",
+        fed.stats()
+    );
     let frames = fragments * FRAGMENT;
     assert_eq!(accounts(&fed.stats()), [frames, frames, 0, 0]);
     println!("{}", fed.stats());

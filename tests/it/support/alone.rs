@@ -14,6 +14,11 @@ pub(crate) fn task() -> Option<String> {
 
 /// Runs the test that calls this in another process, where [`task`] is `task`.
 pub(crate) fn run(task: impl AsRef<OsStr>) -> Ended {
+    end(command(task))
+}
+
+/// What [`run`] runs, for another environment.
+pub(crate) fn command(task: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let thread = std::thread::current();
     // A test's thread has its name.
@@ -21,5 +26,10 @@ pub(crate) fn run(task: impl AsRef<OsStr>) -> Ended {
     command
         .args(["--exact", test, "--nocapture"])
         .env(TASK, task);
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn end(command: Command) -> Ended {
     Process::start(command).end()
 }

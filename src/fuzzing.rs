@@ -1,0 +1,61 @@
+//! What the fuzz targets (`fuzz/`) call that is private to everybody else. Built by `cargo fuzz` only (`--cfg fuzzing`).
+//!
+//! In: bytes as they come from outside. Out: what the crate makes of them, for the targets to judge.
+//! Does not belong here: assertions, and what is public already.
+
+use crate::session::{Ack, AckReader, Call, Failure, Fatal, answer, policy};
+
+/// What was read of a response.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Acks {
+    /// Whole acks before the end, or before the first place that cannot be read.
+    pub acks: Vec<Ack>,
+    /// That place.
+    pub wrong_at: Option<u64>,
+    /// Most bytes that were kept from one piece to the next.
+    pub most_kept: usize,
+}
+
+/// Reads the response of PutMedia in these pieces.
+pub fn acks<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Acks {
+    let mut reader = AckReader::default();
+    let mut read = Acks {
+        acks: Vec::new(),
+        wrong_at: None,
+        most_kept: 0,
+    };
+    for piece in pieces {
+        let (acks, end) = reader.feed(piece);
+        read.acks.extend(acks);
+        if let Err(error) = end {
+            read.wrong_at = Some(error.position);
+            break;
+        }
+        read.most_kept = read.most_kept.max(reader.kept());
+    }
+    read
+}
+
+/// An answer with this status, as `net` makes a failure of it: the code and the name of the request are headers.
+pub fn refusal(
+    call: Call,
+    status: u16,
+    code: Option<&str>,
+    request_id: Option<&str>,
+    body: &[u8],
+) -> Failure {
+    let (code_in_body, said) = answer::said_in(body);
+    let code = code.or(code_in_body.as_deref()).unwrap_or_default();
+    answer::refusal(call, status, code, request_id, said.as_deref())
+}
+
+/// Why the stream ends with this failure, if it does.
+pub fn gives_up(failure: &Failure, streaming: bool) -> Option<Fatal> {
+    match policy::on_failure(failure, streaming) {
+        policy::Action::GiveUp(fatal) => Some(fatal),
+        _ => None,
+    }
+}
+
+/// Longest text of the service that a failure repeats, in characters.
+pub const MAX_SAID: usize = answer::MAX_SAID;
