@@ -88,6 +88,15 @@ pub struct KvsSink {
     #[property(name = "retention-period", nick = "Retention period",
         blurb = "Retention of a stream that is created, in hours; 0: nothing is kept",
         get, set, type = u32, member = retention_period_h, maximum = 87_600, default = 2, mutable_ready)]
+    #[property(name = "update-retention", nick = "Update the retention",
+        blurb = "Give a stream that exists the retention-period, too; less than before deletes what is older",
+        get, set, type = bool, member = update_retention, default = false, mutable_ready)]
+    #[property(name = "kms-key-id", nick = "KMS key",
+        blurb = "KMS key of a stream that is created: id, ARN or alias; unset: that of the service",
+        get, set, type = Option<String>, member = kms_key_id, mutable_ready)]
+    #[property(name = "describe-before-put", nick = "Describe before PutMedia",
+        blurb = "Describe the stream at the start; false: only when it is created, so that a fleet that starts at once asks less",
+        get, set, type = bool, member = describe_before_put, default = true, mutable_ready)]
     #[property(name = "content-type", nick = "Content type",
         blurb = "Media type of a stream that is created, such as video/h264; unset: that of the caps",
         get, set, type = Option<String>, member = content_type, mutable_ready)]
@@ -151,7 +160,7 @@ pub struct KvsSink {
     pub(super) eos: Eos,
 }
 
-/// `iot-certificate` and `stats` are added by hand: glib's derive knows no structures.
+/// `iot-certificate`, `stats` and `stream-tags` are added by hand: glib's derive knows no structures.
 impl ObjectImpl for KvsSink {
     fn properties() -> &'static [glib::ParamSpec] {
         static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
@@ -165,19 +174,29 @@ impl ObjectImpl for KvsSink {
                 .blurb("Credentials by AWS IoT: iot-certificate,endpoint=,cert-path=,key-path=,ca-path=,role-aliases= and optionally iot-thing-name=,connection-timeout=,completion-timeout=")
                 .mutable_ready()
                 .build();
+            let tags = glib::ParamSpecBoxed::builder::<gst::Structure>("stream-tags")
+                .nick("Stream tags")
+                .blurb(
+                    "Tags of a stream that is created, such as tags,site=yard,floor=3; at most 50",
+                )
+                .mutable_ready()
+                .build();
             // Behind the others, whose numbers count from the first.
             KvsSink::derived_properties()
                 .iter()
                 .cloned()
-                .chain([iot, stats])
+                .chain([iot, stats, tags])
                 .collect()
         });
         &PROPERTIES
     }
 
     fn set_property(&self, id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        match (pspec.name(), value.get::<Option<gst::Structure>>()) {
-            (iot_certificate::NAME, Ok(fields)) => self.settings().iot_certificate = fields,
+        // GObject has checked the type.
+        let structure = || value.get().ok().flatten();
+        match pspec.name() {
+            iot_certificate::NAME => self.settings().iot_certificate = structure(),
+            "stream-tags" => self.settings().stream_tags = structure(),
             _ => self.derived_set_property(id, value, pspec),
         }
     }
@@ -186,6 +205,7 @@ impl ObjectImpl for KvsSink {
         match pspec.name() {
             iot_certificate::NAME => self.settings().iot_certificate.to_value(),
             "stats" => self.stats_structure().to_value(),
+            "stream-tags" => self.settings().stream_tags.to_value(),
             _ => self.derived_property(id, pspec),
         }
     }

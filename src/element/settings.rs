@@ -39,6 +39,10 @@ pub(super) struct Settings {
     pub(super) role_session_name: Option<String>,
     pub(super) streaming_type: StreamingType,
     pub(super) retention_period_h: u32,
+    pub(super) update_retention: bool,
+    pub(super) kms_key_id: Option<String>,
+    pub(super) stream_tags: Option<gst::Structure>,
+    pub(super) describe_before_put: bool,
     pub(super) content_type: Option<String>,
     pub(super) allow_create_stream: bool,
     pub(super) fragment_duration_ms: u32,
@@ -80,6 +84,10 @@ impl Default for Settings {
             role_session_name: None,
             streaming_type: StreamingType::Realtime,
             retention_period_h: 2,
+            update_retention: false,
+            kms_key_id: None,
+            stream_tags: None,
+            describe_before_put: true,
             content_type: None,
             allow_create_stream: true,
             fragment_duration_ms: 2000,
@@ -117,7 +125,10 @@ impl Settings {
         let definition = StreamDefinition {
             content_type: self.content_type.clone().filter(|value| !value.is_empty()),
             retention: seconds(self.retention_period_h) * 3600,
-            tags: BTreeMap::new(),
+            update_retention: self.update_retention,
+            kms_key_id: self.kms_key_id.clone().filter(|key| !key.is_empty()),
+            tags: self.tags()?,
+            describe_before_put: self.describe_before_put,
             allow_create: self.allow_create_stream,
             streaming_type: match self.streaming_type {
                 StreamingType::Realtime => definition::StreamingType::Realtime,
@@ -193,6 +204,29 @@ impl Settings {
         };
         service.check()?;
         Ok((service, definition))
+    }
+
+    /// Values of any type that GStreamer can write as a text.
+    fn tags(&self) -> Result<BTreeMap<String, String>, Invalid> {
+        let fields = self.stream_tags.iter().flat_map(|tags| tags.iter());
+        fields
+            .map(|(name, value)| {
+                let text = match (value.get::<String>(), value.get::<bool>()) {
+                    (Ok(text), _) => Some(text),
+                    // GLib would say TRUE.
+                    (_, Ok(truth)) => Some(truth.to_string()),
+                    _ => value
+                        .transform::<String>()
+                        .ok()
+                        .and_then(|text| text.get().ok()),
+                };
+                let text = text.ok_or_else(|| {
+                    let reason = format!("{name} is a {}, which is no text", value.type_());
+                    Invalid::new("stream-tags", reason)
+                })?;
+                Ok((name.to_string(), text))
+            })
+            .collect()
     }
 
     /// The first source that is set.
@@ -417,6 +451,35 @@ mod tests {
         let role = role("arn", "id", "").unwrap().unwrap();
         assert_eq!(role.external_id.as_deref(), Some("id"));
         assert_eq!(role.session_name, None);
+    }
+
+    #[test]
+    fn tags_of_any_simple_type_become_text() {
+        gst::init().unwrap();
+        let structure = gst::Structure::builder("tags")
+            .field("site", "yard north")
+            .field("floor", 3)
+            .field("indoor", true)
+            .field("height", 2.5)
+            .build();
+        let mut settings = Settings {
+            stream_tags: Some(structure),
+            ..Settings::default()
+        };
+        let (_, definition) = parse(&settings, &[]).unwrap();
+        let tags = [
+            ("floor", "3"),
+            ("height", "2.500000"),
+            ("indoor", "true"),
+            ("site", "yard north"),
+        ];
+        let tags = tags.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(definition.tags, tags.into());
+        let nothing = gst::Structure::builder("tags").field("site", None::<gst::Buffer>);
+        settings.stream_tags = Some(nothing.build());
+        let invalid = parse(&settings, &[]).unwrap_err();
+        assert_eq!(invalid.setting, "stream-tags");
+        assert!(invalid.reason.contains("site"), "{invalid}");
     }
 
     #[test]

@@ -1,11 +1,28 @@
-//! The control plane, by the AWS SDK: DescribeStream, CreateStream, TagStream, GetDataEndpoint.
+//! The control plane, by the AWS SDK: DescribeStream, CreateStream, TagStream, UpdateDataRetention, GetDataEndpoint.
 //!
 //! In: the [`Service`] and the [`StreamDefinition`]. Out: what the session has to know, or a [`Failure`].
 //! Belongs here: one attempt of each call, signed again if it was the device's clock that was wrong. Does not belong here: retries and what follows from an answer
 //! ([`crate::session`]), PutMedia ([`super::put_media`]).
 
-use std::{error::Error, future::Future, time::Duration};
+use std::{
+    error::Error,
+    future::Future,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use super::{
+    Service,
+    credentials::Keyring,
+    endpoints::{DataEndpoint, Known, parse_endpoint},
+    failure,
+    http::Http,
+    signing_clock::{SigningClock, is_authentic},
+};
+use crate::{
+    definition::{Invalid, StreamDefinition},
+    session::{Call, Cause, Described, Failure, StreamStatus},
+};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kinesisvideo::{
     Client,
@@ -15,96 +32,13 @@ use aws_sdk_kinesisvideo::{
     },
     error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
-    types::{ApiName, Status},
+    types::{ApiName, Status, UpdateDataRetentionOperation},
 };
 use reqwest::Url;
 use tokio::sync::OnceCell;
 
-use super::{
-    Service,
-    credentials::Keyring,
-    failure,
-    http::Http,
-    signing_clock::{SigningClock, is_authentic},
-};
-use crate::{
-    definition::{Invalid, StreamDefinition},
-    session::{Call, Cause, Described, Failure, StreamStatus},
-};
-
 /// Longest application name that the SDK takes without a warning.
 const MAX_APP_NAME: usize = 50;
-
-/// Where PutMedia of a stream goes: the answer of GetDataEndpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DataEndpoint(Url);
-
-impl DataEndpoint {
-    /// Checks the URI that the service named. `plain` allows `http`.
-    pub(super) fn parse(text: &str, plain: bool) -> Result<Self, String> {
-        let url = parse_uri(text)?;
-        if url.scheme() == "http" && !plain {
-            return Err(format!(
-                "the data endpoint {text} is http, which is allowed only if the control plane's is: use https"
-            ));
-        }
-        Ok(Self(url))
-    }
-
-    /// Its answers are its own.
-    pub(crate) fn is_authentic(&self) -> bool {
-        is_authentic(&self.0)
-    }
-
-    /// The URI of an API.
-    pub(crate) fn url(&self, api: &str) -> String {
-        format!("{}/{api}", self.0.as_str().trim_end_matches('/'))
-    }
-
-    /// The `Host` of its requests: with the port only if that is not the default one.
-    pub(crate) fn host(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        match self.0.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        }
-    }
-}
-
-/// A region is letters, digits and hyphens.
-pub(super) fn check_region(region: &str) -> Result<(), Invalid> {
-    let is_region = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    if region.is_empty() || !region.chars().all(is_region) {
-        let reason = format!("{region:?} is not a region such as us-west-2");
-        return Err(Invalid::new("aws-region", reason));
-    }
-    Ok(())
-}
-
-/// The URI of the control plane.
-pub(super) fn parse_endpoint(text: &str) -> Result<Url, Invalid> {
-    parse_uri(text).map_err(|reason| Invalid::new("endpoint", reason))
-}
-
-/// An `http` or `https` URI with a host, and with nothing but a path behind it.
-fn parse_uri(text: &str) -> Result<Url, String> {
-    // Not repeated: what is before the `@` may be a password.
-    if text.contains('@') {
-        return Err("must not have a user or password in it".into());
-    }
-    let wrong = |why: &str| format!("{text:?} is not an http or https URI: {why}");
-    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("begin it with https://"));
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(wrong("it has no host"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("nothing may follow the path"));
-    }
-    Ok(url)
-}
 
 /// The client of the control plane, for one stream.
 #[derive(Debug)]
@@ -114,7 +48,11 @@ pub(crate) struct ControlPlane {
     config: aws_sdk_kinesisvideo::config::Builder,
     keyring: Keyring,
     name: String,
-    retention: Duration,
+    retention_hours: i32,
+    kms_key_id: Option<String>,
+    /// Version and retention in hours, as the stream was described last.
+    described: Mutex<Option<(String, i32)>>,
+    known: Known,
     tags: Vec<(String, String)>,
     endpoint: Option<Url>,
     /// The control plane is `http`, so the data endpoint may be.
@@ -170,7 +108,11 @@ impl ControlPlane {
             config,
             keyring,
             name: definition.name.to_string(),
-            retention: definition.retention,
+            // Ten years are no more ([`StreamDefinition::check`]).
+            retention_hours: i32::try_from(definition.retention_hours()).unwrap_or(i32::MAX),
+            kms_key_id: definition.kms_key_id.clone(),
+            described: Mutex::default(),
+            known: Known::of(service, &definition.name),
             tags: definition.tags.clone().into_iter().collect(),
             authentic: endpoint.as_ref().is_none_or(is_authentic),
             plain: endpoint
@@ -218,6 +160,7 @@ impl ControlPlane {
             return Err(self.senseless(Call::Describe, "without StreamInfo"));
         };
         let hours = stream.data_retention_in_hours.unwrap_or_default();
+        *self.described() = stream.version.map(|version| (version, hours));
         Ok(Described {
             status: match stream.status {
                 Some(Status::Creating) => StreamStatus::Creating,
@@ -231,15 +174,16 @@ impl ControlPlane {
 
     /// CreateStream, with the media types that its tracks have.
     pub(crate) async fn create(&self, content_type: &str) -> Result<(), Failure> {
-        // Up, so that less than an hour does not become 0: nothing kept.
-        let hours = self.retention.as_secs().div_ceil(3600);
+        // Whatever was known of a stream of this name is of another one.
+        self.known.forget();
         let call = self
             .client(Call::Create)
             .await?
             .create_stream()
             .stream_name(&self.name)
             .media_type(content_type)
-            .data_retention_in_hours(i32::try_from(hours).unwrap_or(i32::MAX));
+            .set_kms_key_id(self.kms_key_id.clone())
+            .data_retention_in_hours(self.retention_hours);
         self.ask(Call::Create, || call.clone().send()).await?;
         Ok(())
     }
@@ -256,8 +200,45 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// GetDataEndpoint of PutMedia.
+    /// UpdateDataRetention: from that of the last description to that of the definition.
+    pub(crate) async fn retain(&self) -> Result<(), Failure> {
+        let Some((version, hours)) = self.described().clone() else {
+            return Err(self.senseless(Call::Retain, "of DescribeStream without Version"));
+        };
+        let change = self.retention_hours - hours;
+        let operation = match change {
+            0 => return Ok(()),
+            1.. => UpdateDataRetentionOperation::IncreaseDataRetention,
+            _ => UpdateDataRetentionOperation::DecreaseDataRetention,
+        };
+        let call = self
+            .client(Call::Retain)
+            .await?
+            .update_data_retention()
+            .stream_name(&self.name)
+            .current_version(version)
+            .operation(operation)
+            .data_retention_change_in_hours(change.saturating_abs());
+        self.ask(Call::Retain, || call.clone().send()).await?;
+        Ok(())
+    }
+
+    fn described(&self) -> MutexGuard<'_, Option<(String, i32)>> {
+        self.described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The data endpoint did not work: ask for it the next time.
+    pub(crate) fn forget_data_endpoint(&self) {
+        self.known.forget();
+    }
+
+    /// GetDataEndpoint of PutMedia, unless it is known.
     pub(crate) async fn data_endpoint(&self) -> Result<DataEndpoint, Failure> {
+        if let Some(endpoint) = self.known.endpoint() {
+            return Ok(endpoint);
+        }
         let call = self
             .client(Call::Resolve)
             .await?
@@ -268,8 +249,10 @@ impl ControlPlane {
         let Some(text) = answer.data_endpoint else {
             return Err(self.senseless(Call::Resolve, "without DataEndpoint"));
         };
-        DataEndpoint::parse(&text, self.plain)
-            .map_err(|reason| failure::request(Call::Resolve, reason))
+        let endpoint = DataEndpoint::parse(&text, self.plain)
+            .map_err(|reason| failure::request(Call::Resolve, reason))?;
+        self.known.learn(endpoint.clone());
+        Ok(endpoint)
     }
 
     /// Sends a request; once more when it was refused for the time of its signature only, or for keys that are others now.
@@ -454,6 +437,41 @@ mod tests {
             body,
             json!({"StreamName": "cam1", "MediaType": "video/h264,audio/aac", "DataRetentionInHours": 2})
         );
+    }
+
+    /// The difference, from what the stream was described with.
+    #[test_case(24, "DECREASE_DATA_RETENTION", 22)]
+    #[test_case(0, "INCREASE_DATA_RETENTION", 2)]
+    #[tokio::test]
+    async fn retain_sends_the_difference(has: u32, operation: &str, change: u32) {
+        let (control, asked) = answering(200, "", json!({})).await;
+        *control.described() = Some(("v1".into(), i32::try_from(has).unwrap()));
+        assert_eq!(control.retain().await, Ok(()));
+        let (head, body) = asked.await.unwrap();
+        assert!(head.starts_with("POST /updateDataRetention "), "{head}");
+        assert_eq!(
+            body,
+            json!({"StreamName": "cam1", "CurrentVersion": "v1", "Operation": operation, "DataRetentionChangeInHours": change})
+        );
+    }
+
+    #[tokio::test]
+    async fn create_sends_the_key() {
+        let (listener, address) = peer::listen().await;
+        let mut definition = definition();
+        definition.kms_key_id = Some("alias/cam".into());
+        let control = control_of(&service(Some(format!("http://{address}"))), &definition);
+        let control = control.unwrap();
+        let (_, body) = tokio::join!(control.create("video/h264"), async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let head = peer::head(&mut socket).await;
+            let length = check::header(&head, "content-length").unwrap();
+            let mut body = vec![0; length.parse().unwrap()];
+            socket.read_exact(&mut body).await.unwrap();
+            peer::say(&mut socket, "HTTP/1.1 200 -\r\ncontent-length: 2\r\n\r\n{}").await;
+            serde_json::from_slice::<Value>(&body).unwrap()
+        });
+        assert_eq!(body["KmsKeyId"], "alias/cam");
     }
 
     #[tokio::test]

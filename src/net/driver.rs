@@ -17,8 +17,9 @@ use tokio::sync::mpsc;
 use super::{
     Service,
     clock::Clock,
-    control::{ControlPlane, DataEndpoint},
+    control::ControlPlane,
     credentials::{Keyring, Region},
+    endpoints::DataEndpoint,
     http::Http,
     intake::Intake,
     put_media::{PutMedia, Response},
@@ -204,6 +205,11 @@ impl Driver {
     }
 
     fn handle(&self, input: Input<'_>) {
+        if let Input::Failed(failure) = input
+            && failure.call == Call::PutMedia
+        {
+            self.control.forget_data_endpoint();
+        }
         self.intake
             .with(|session| session.handle(self.clock.now(), input));
     }
@@ -220,6 +226,7 @@ impl Driver {
                         .create(&content_type.unwrap_or_default())
                         .await
                         .map(|()| Answer::Done(call)),
+                    Call::Retain => control.retain().await.map(|()| Answer::Done(call)),
                     Call::Tag => control.tag().await.map(|()| Answer::Done(call)),
                     Call::Resolve | Call::PutMedia => {
                         control.data_endpoint().await.map(Answer::Endpoint)

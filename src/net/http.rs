@@ -159,8 +159,9 @@ mod tests {
         definition::{StreamDefinition, StreamName},
         net::{
             Credentials, SigningClock,
-            control::{ControlPlane, DataEndpoint},
+            control::ControlPlane,
             credentials::Keyring,
+            endpoints::DataEndpoint,
             put_media::{PutMedia, peer},
             sign::check,
         },

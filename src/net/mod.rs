@@ -8,6 +8,7 @@ mod control;
 pub mod credential_file;
 mod credentials;
 mod driver;
+mod endpoints;
 mod failure;
 mod http;
 mod intake;
@@ -99,7 +100,7 @@ impl Service {
     /// [`Invalid`] names the setting; never with a password that stands in it.
     pub fn check(&self) -> Result<(), Invalid> {
         if let Some(region) = &self.region {
-            control::check_region(region)?;
+            endpoints::check_region(region)?;
         }
         if let Credentials::Iot(iot) = &self.credentials {
             iot.check()?;
@@ -108,11 +109,11 @@ impl Service {
             role.check()?;
         }
         if let Some(endpoint) = &self.endpoint {
-            control::parse_endpoint(endpoint)?;
+            endpoints::parse_endpoint(endpoint)?;
             if self.use_fips {
                 return Err(Invalid::new(
                     "use-fips",
-                    "nobody knows whether the endpoint that is given is validated by FIPS: unset one of both",
+                    "nobody knows whether the endpoint that is given is validated by FIPS: unset one of both (also AWS_USE_FIPS_ENDPOINT, CONTROL_PLANE_URI)",
                 ));
             }
         }

@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 use super::{
     Service,
     body::{Link, Media},
-    control::DataEndpoint,
     credentials::Keyring,
+    endpoints::DataEndpoint,
     failure,
     http::Http,
     sign,

@@ -17,6 +17,9 @@ use crate::{
 pub trait StreamCallbacks: Send + Sync + 'static {
     /// The stream exists, is ACTIVE, and its data endpoint is known. Once.
     fn ready(&self) {}
+    /// The stream has another retention than its definition; it is changed only with
+    /// [`update_retention`](crate::definition::StreamDefinition::update_retention).
+    fn retention_differs(&self, has: Duration, wanted: Duration) {}
     /// The service acknowledged a fragment.
     fn ack(&self, ack: &Ack) {}
     /// The way to the service is lost; it is tried again. Once per outage.
@@ -66,6 +69,7 @@ pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
     match event {
         Event::State(name) => callbacks.state(name),
         Event::Ready => callbacks.ready(),
+        Event::RetentionDiffers { has, wanted } => callbacks.retention_differs(*has, *wanted),
         Event::Ack(ack) => callbacks.ack(ack),
         Event::ConnectionLost(failure) => callbacks.connection_lost(failure),
         Event::ConnectionRestored { outage, resending } => {

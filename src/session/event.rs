@@ -18,6 +18,13 @@ pub enum Event {
     State(&'static str),
     /// The stream exists, is ACTIVE, and its data endpoint is known. Once.
     Ready,
+    /// The stream exists and has another retention than its definition. Once, unless it changes.
+    RetentionDiffers {
+        /// That of the stream; whole hours.
+        has: Duration,
+        /// That of the definition; whole hours.
+        wanted: Duration,
+    },
     /// The service acknowledged a fragment.
     Ack(Ack),
     /// The connection, or the way to the service, is lost. Once per outage, which lasts until a fragment is PERSISTED.

@@ -137,6 +137,7 @@ impl Rig {
                 rig.rest();
             }
         }
+        rig.session.definition.update_retention = state == "retaining";
         let not_found = (404, "ResourceNotFoundException");
         match state {
             "describing" | "stopped" => {}
@@ -153,7 +154,7 @@ impl Rig {
             }
             _ => {
                 rig.described(StreamStatus::Active);
-                if state != "resolving" {
+                if !["retaining", "resolving"].contains(&state) {
                     rig.give(Input::Done(Call::Resolve));
                 }
                 if state == "backing-off" {
@@ -260,6 +261,7 @@ fn cell(state: &str, event: &str) -> String {
             Output::Call(Call::Describe) => 'D',
             Output::Call(Call::Create) => 'C',
             Output::Call(Call::Tag) => 'T',
+            Output::Call(Call::Retain) => 'U',
             Output::Call(Call::Resolve | Call::PutMedia) => 'R',
             Output::Open { .. } => 'O',
             Output::CloseBody => 'e',
@@ -285,7 +287,7 @@ fn cell(state: &str, event: &str) -> String {
 
 const LEGEND: &str = "\
 · unchanged; else the state after it
-calls: D describe, C create, T tag, R resolve the endpoint, O open PutMedia, e end its body, x abort
+calls: D describe, C create, T tag, U update the retention, R resolve the endpoint, O open PutMedia, e end its body, x abort
 told:  ! connection lost, + restored, - frames dropped, F failed
 ended: = all is PERSISTED, # it is not
 ";

@@ -182,8 +182,8 @@ fn text(value: &glib::Value) -> Option<String> {
     if let Ok(text) = value.get::<Option<String>>() {
         return text;
     }
-    if let Ok(fields) = value.get::<Option<gst::Structure>>() {
-        return fields.map(|fields| fields.to_string());
+    if let Ok(structure) = value.get::<Option<gst::Structure>>() {
+        return structure.map(|structure| structure.to_string());
     }
     if let Ok(number) = value.get::<u32>() {
         return Some(number.to_string());

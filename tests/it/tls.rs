@@ -59,7 +59,6 @@ fn launch(local: &Local, more: &str, environment: &[(&str, &Path)]) -> Ended {
     let mut command = Command::new("gst-launch-1.0");
     command.args(line.split_whitespace());
     let mut command = with_service(command, local, "cam");
-    command.env_remove("KVSSINK_CA_CERT_PATH");
     command.envs(environment.iter().copied());
     Process::start(command).end()
 }

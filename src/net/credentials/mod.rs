@@ -31,7 +31,7 @@ use tokio::sync::OnceCell;
 pub use iot::IotCertificate;
 pub use role::Role;
 
-use super::{Credentials, Service, control, http::Http, signing_clock::SigningClock};
+use super::{Credentials, Service, endpoints, http::Http, signing_clock::SigningClock};
 use crate::{
     definition::{Invalid, StreamDefinition},
     session::{Call, Cause, Failure},
@@ -241,7 +241,7 @@ impl Keyring {
     /// The region: as it is set, that of the profile, that of the instance, or the default one.
     pub(crate) async fn region(&self) -> Result<&Region, Invalid> {
         let region = self.0.region().await;
-        control::check_region(&region.name)?;
+        endpoints::check_region(&region.name)?;
         Ok(region)
     }
 
