@@ -8,6 +8,7 @@
 mod chain;
 mod file;
 mod iot;
+mod refusal;
 mod role;
 
 use std::{
@@ -38,6 +39,7 @@ use crate::{
 };
 use chain::Chain;
 use file::CredentialFile;
+use refusal::{is_about_keys, is_unknown_or_expired};
 
 /// The region when nobody names one: that of the C++ element.
 pub const DEFAULT_REGION: &str = "us-west-2";
@@ -359,34 +361,6 @@ impl Inner {
 async fn of_file(file: &CredentialFile) -> Result<(String, Keys), CredentialsError> {
     let keys = file.keys().await?;
     Ok((format!("credential-path {}", file.0.display()), keys))
-}
-
-/// The service does not know these keys, or not any more ("Common Errors").
-fn is_unknown_or_expired(code: &str) -> bool {
-    matches!(
-        code,
-        "ExpiredTokenException"
-            | "ExpiredToken"
-            | "UnrecognizedClientException"
-            | "InvalidClientTokenId"
-    )
-}
-
-/// Other keys may be taken. That a call is not allowed is no news of DescribeStream, which a minimal policy does not
-/// have; and whatever has no name was not said by the service.
-fn is_about_keys(failure: &Failure) -> bool {
-    let Cause::Answer { status, code, .. } = &failure.cause else {
-        return false;
-    };
-    let forbidden = matches!(
-        code.as_str(),
-        "AccessDeniedException" | "NotAuthorizedException"
-    );
-    let of_token = failure.message.contains("security token");
-    is_unknown_or_expired(code)
-        || (matches!(status, 401 | 403)
-            && !code.is_empty()
-            && (of_token || !(forbidden && failure.call == Call::Describe)))
 }
 
 impl ProvideCredentials for Keyring {
