@@ -11,6 +11,10 @@ pub const MAX_CONTENT_TYPE: usize = 128;
 pub const MAX_RETENTION: Duration = Duration::from_secs(87_600 * 3600);
 /// Most tags of a stream ("TagStream").
 pub const MAX_STREAM_TAGS: usize = 50;
+/// Longest name and value of such a tag, in characters ("TagStream").
+pub const MAX_STREAM_TAG: (usize, usize) = (128, 256);
+/// Longest id of a KMS key ("CreateStream", KmsKeyId).
+pub const MAX_KMS_KEY_ID: usize = 2048;
 /// Smallest `storage` that makes sense: a few seconds of a small camera.
 pub const MIN_STORAGE: u64 = 1 << 20;
 
@@ -99,10 +103,17 @@ pub struct StreamDefinition {
     pub content_type: Option<String>,
     /// Retention of a stream that is created; whole hours, 0 (nothing is kept) to ten years.
     pub retention: Duration,
+    /// Give a stream that exists this retention, too. Less than before deletes what is older.
+    pub update_retention: bool,
     /// Tags of a stream that is created; at most 50.
     pub tags: BTreeMap<String, String>,
+    /// KMS key of a stream that is created: its id, ARN or alias; `None`: that of the service.
+    pub kms_key_id: Option<String>,
     /// Create the stream when it does not exist.
     pub allow_create: bool,
+    /// Describe the stream before anything else. Otherwise its data endpoint is asked for at once, and the retention that
+    /// it has is taken to be this one.
+    pub describe_before_put: bool,
     /// Realtime, near-realtime or offline.
     pub streaming_type: StreamingType,
     /// Base of the timecodes.
@@ -139,8 +150,11 @@ impl StreamDefinition {
             name,
             content_type: None,
             retention: Duration::from_secs(2 * 3600),
+            update_retention: false,
             tags: BTreeMap::new(),
+            kms_key_id: None,
             allow_create: true,
+            describe_before_put: true,
             streaming_type: StreamingType::Realtime,
             timecode_type: TimecodeType::Absolute,
             fragment_acks: true,
@@ -155,6 +169,11 @@ impl StreamDefinition {
             replay_duration: Duration::ZERO,
             max_latency: Duration::from_secs(60),
         }
+    }
+
+    /// The retention in hours, as the service has it: up, so that less than an hour does not become 0, nothing kept.
+    pub fn retention_hours(&self) -> u64 {
+        self.retention.as_secs().div_ceil(3600)
     }
 
     /// Checks what the types do not.
@@ -191,6 +210,15 @@ impl StreamDefinition {
                 ),
             ));
         }
+        for (name, value) in &self.tags {
+            check_tag(name, value)?;
+        }
+        if let Some(key) = &self.kms_key_id
+            && (key.is_empty() || key.len() > MAX_KMS_KEY_ID)
+        {
+            let reason = format!("has {} bytes, 1 to {MAX_KMS_KEY_ID} are allowed", key.len());
+            return Err(Invalid::new("kms-key-id", reason));
+        }
         if self.storage < MIN_STORAGE {
             return Err(Invalid::new(
                 "storage-size",
@@ -208,6 +236,33 @@ impl StreamDefinition {
             Some((name, _)) => Err(Invalid::new(*name, "must be more than 0")),
             None => Ok(()),
         }
+    }
+}
+
+/// A tag of a stream ("TagStream", Tags).
+fn check_tag(name: &str, value: &str) -> Result<(), Invalid> {
+    let wrong = |reason: String| Err(Invalid::new("stream-tags", reason));
+    let (max_name, max_value) = MAX_STREAM_TAG;
+    let (name_len, value_len) = (name.chars().count(), value.chars().count());
+    if name_len == 0 || name_len > max_name {
+        return wrong(format!(
+            "{name:?} has {name_len} characters, 1 to {max_name} are allowed"
+        ));
+    }
+    if value_len > max_value {
+        return wrong(format!(
+            "the value of {name} has {value_len} characters, at most {max_value} are allowed"
+        ));
+    }
+    if name.to_ascii_lowercase().starts_with("aws:") {
+        return wrong(format!("{name:?} begins with aws:, which only AWS may use"));
+    }
+    let is_allowed = |c: &char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(*c);
+    match name.chars().chain(value.chars()).find(|c| !is_allowed(c)) {
+        Some(c) => wrong(format!(
+            "{name:?} has {c:?}: use only letters, digits, spaces and _ . : / = + - @"
+        )),
+        None => Ok(()),
     }
 }
 
@@ -246,6 +301,23 @@ mod tests {
     }
 
     #[test]
+    fn tags_and_keys_may_be_as_long_as_the_service_takes_them() {
+        let mut definition = StreamDefinition::new(StreamName::new("cam1").unwrap());
+        definition.tags = [("ä".repeat(128), "x".repeat(256))].into();
+        definition.kms_key_id = Some("x".repeat(2048));
+        assert_eq!(definition.check(), Ok(()));
+    }
+
+    #[test]
+    fn retention_is_in_whole_hours() {
+        let mut definition = StreamDefinition::new(StreamName::new("cam1").unwrap());
+        for (secs, hours) in [(0, 0), (1, 1), (3600, 1), (3601, 2)] {
+            definition.retention = Duration::from_secs(secs);
+            assert_eq!(definition.retention_hours(), hours);
+        }
+    }
+
+    #[test]
     fn the_defaults_are_valid() {
         let definition = StreamDefinition::new(StreamName::new("cam1").unwrap());
         assert_eq!(definition.check(), Ok(()));
@@ -270,6 +342,23 @@ mod tests {
         assert_eq!(
             wrong(|d| d.retention = MAX_RETENTION + Duration::from_secs(3600)),
             "retention-period"
+        );
+        for (name, value) in [
+            (String::new(), String::new()),
+            ("x".repeat(129), String::new()),
+            ("site".into(), "x".repeat(257)),
+            ("aws:site".into(), String::new()),
+            ("site".into(), "a*b".into()),
+        ] {
+            let mut definition = base.clone();
+            definition.tags = [(name, value)].into();
+            let invalid = definition.check().unwrap_err();
+            assert_eq!(invalid.setting, "stream-tags");
+        }
+        assert_eq!(wrong(|d| d.kms_key_id = Some(String::new())), "kms-key-id");
+        assert_eq!(
+            wrong(|d| d.kms_key_id = Some("x".repeat(2049))),
+            "kms-key-id"
         );
         assert_eq!(wrong(|d| d.storage = 1000), "storage-size");
         assert_eq!(

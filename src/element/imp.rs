@@ -204,7 +204,7 @@ impl KvsSink {
         gst::info!(
             CAT,
             imp = self,
-            "{definition:?}, region {}, endpoint {:?}",
+            "{definition:?}, region {:?}, endpoint {:?}",
             service.region,
             service.endpoint
         );

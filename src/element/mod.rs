@@ -9,6 +9,7 @@ mod convert;
 mod eos;
 mod gate;
 mod imp;
+mod iot_certificate;
 mod properties;
 mod report;
 mod settings;

@@ -17,11 +17,13 @@ use super::{
     eos::Eos,
     gate::Gate,
     imp::State,
-    settings::{
-        DEFAULT_REGION, DEFAULT_STREAM_NAME, DEFAULT_TRACK_NAME, DEFAULT_USER_AGENT, Settings,
-    },
+    iot_certificate,
+    settings::{DEFAULT_CREDENTIAL_PATH, DEFAULT_STREAM_NAME, DEFAULT_TRACK_NAME, Settings},
 };
-use crate::secret::Secret;
+use crate::{
+    net::{DEFAULT_REGION, DEFAULT_USER_AGENT},
+    secret::Secret,
+};
 
 /// The element. Lock order: none is held while another is taken, but that of the gate while its stream is interrupted.
 #[derive(Default, glib::Properties)]
@@ -31,13 +33,30 @@ pub struct KvsSink {
         blurb = "Destination stream: 1-256 of a-z, A-Z, 0-9, '_', '.', '-'",
         get, set, type = Option<String>, member = stream_name, default = Some(DEFAULT_STREAM_NAME), mutable_ready)]
     #[property(name = "aws-region", nick = "AWS region",
-        blurb = "Region of the service and of the signatures; unset: AWS_REGION, AWS_DEFAULT_REGION, then the default",
+        blurb = "Region of the service and of the signatures; unset: AWS_REGION, AWS_DEFAULT_REGION, that of the profile, that of the instance, then the default",
         get = Self::aws_region, set = Self::set_aws_region, type = Option<String>, default = Some(DEFAULT_REGION), mutable_ready)]
     #[property(name = "endpoint", nick = "Endpoint",
         blurb = "URI of the control plane, http or https; unset: CONTROL_PLANE_URI, then that of the region",
         get, set, type = Option<String>, member = endpoint, mutable_ready)]
+    #[property(name = "use-fips", nick = "FIPS endpoints",
+        blurb = "Endpoints that are validated by FIPS 140; unset: AWS_USE_FIPS_ENDPOINT",
+        get = |sink: &Self| sink.settings().use_fips.unwrap_or_default(),
+        set = |sink: &Self, on: bool| sink.settings().use_fips = Some(on),
+        type = bool, default = false, mutable_ready)]
+    #[property(name = "use-dualstack", nick = "Dual-stack endpoints",
+        blurb = "Endpoints with IPv6 addresses, too; unset: AWS_USE_DUALSTACK_ENDPOINT",
+        get = |sink: &Self| sink.settings().use_dualstack.unwrap_or_default(),
+        set = |sink: &Self, on: bool| sink.settings().use_dualstack = Some(on),
+        type = bool, default = false, mutable_ready)]
+    #[property(name = "ca-file", nick = "CA file",
+        blurb = "PEM file of the CAs to trust, or directory of such files, instead of those of the machine; unset: KVSSINK_CA_CERT_PATH, SSL_CERT_FILE, SSL_CERT_DIR, then those of the machine",
+        get, set, type = Option<String>, member = ca_file, mutable_ready)]
+    #[property(name = "proxy", nick = "Proxy",
+        blurb = "HTTP proxy, http://[user:password@]host:port; unset: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY; cannot be read back",
+        set = |sink: &Self, text: Option<String>| sink.set_secret(text, |s| &mut s.proxy),
+        type = Option<String>, mutable_ready)]
     #[property(name = "access-key", nick = "Access key",
-        blurb = "AWS access key id; unset: the default chain of the AWS SDKs; cannot be read back",
+        blurb = "AWS access key id; unset: credential-path, then the default chain of the AWS SDKs; cannot be read back",
         set = |sink: &Self, text: Option<String>| sink.set_secret(text, |s| &mut s.access_key),
         type = Option<String>, mutable_ready)]
     #[property(name = "secret-key", nick = "Secret key",
@@ -48,12 +67,36 @@ pub struct KvsSink {
         blurb = "AWS session token of temporary credentials; cannot be read back",
         set = |sink: &Self, text: Option<String>| sink.set_secret(text, |s| &mut s.session_token),
         type = Option<String>, mutable_ready)]
+    #[property(name = "credential-path", nick = "Credential path",
+        blurb = "File of credentials that somebody rewrites before they end: CREDENTIALS key [expiration] secret [token]",
+        get, set, type = Option<String>, member = credential_path, default = Some(DEFAULT_CREDENTIAL_PATH), mutable_ready)]
+    #[property(name = "aws-profile", nick = "AWS profile",
+        blurb = "Profile of the AWS configuration files to take credentials and region from; unset: AWS_PROFILE",
+        get, set, type = Option<String>, member = aws_profile, mutable_ready)]
+    #[property(name = "role-arn", nick = "Role ARN",
+        blurb = "Role to assume with the credentials, arn:aws:iam::123456789012:role/name",
+        get, set, type = Option<String>, member = role_arn, mutable_ready)]
+    #[property(name = "role-external-id", nick = "Role external id",
+        blurb = "External id that the trust policy of the role wants",
+        get, set, type = Option<String>, member = role_external_id, mutable_ready)]
+    #[property(name = "role-session-name", nick = "Role session name",
+        blurb = "Name of the session of the role, as CloudTrail shows it; unset: kvssink",
+        get, set, type = Option<String>, member = role_session_name, mutable_ready)]
     #[property(name = "streaming-type", nick = "Streaming type",
         blurb = "What happens when media arrives faster than it leaves",
         get, set, type = StreamingType, member = streaming_type, builder(StreamingType::Realtime).mutable_ready())]
     #[property(name = "retention-period", nick = "Retention period",
         blurb = "Retention of a stream that is created, in hours; 0: nothing is kept",
         get, set, type = u32, member = retention_period_h, maximum = 87_600, default = 2, mutable_ready)]
+    #[property(name = "update-retention", nick = "Update the retention",
+        blurb = "Give a stream that exists the retention-period, too; less than before deletes what is older",
+        get, set, type = bool, member = update_retention, default = false, mutable_ready)]
+    #[property(name = "kms-key-id", nick = "KMS key",
+        blurb = "KMS key of a stream that is created: id, ARN or alias; unset: that of the service",
+        get, set, type = Option<String>, member = kms_key_id, mutable_ready)]
+    #[property(name = "describe-before-put", nick = "Describe before PutMedia",
+        blurb = "Describe the stream at the start; false: only when it is created, so that a fleet that starts at once asks less",
+        get, set, type = bool, member = describe_before_put, default = true, mutable_ready)]
     #[property(name = "content-type", nick = "Content type",
         blurb = "Media type of a stream that is created, such as video/h264; unset: that of the caps",
         get, set, type = Option<String>, member = content_type, mutable_ready)]
@@ -117,7 +160,7 @@ pub struct KvsSink {
     pub(super) eos: Eos,
 }
 
-/// `stats` is added by hand: glib's derive knows no structures.
+/// `iot-certificate`, `stats` and `stream-tags` are added by hand: glib's derive knows no structures.
 impl ObjectImpl for KvsSink {
     fn properties() -> &'static [glib::ParamSpec] {
         static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
@@ -126,23 +169,43 @@ impl ObjectImpl for KvsSink {
                 .blurb("Frames, fragments and bytes so far; frames-in = frames-persisted + frames-dropped + frames-pending")
                 .read_only()
                 .build();
+            let iot = glib::ParamSpecBoxed::builder::<gst::Structure>(iot_certificate::NAME)
+                .nick("IoT certificate")
+                .blurb("Credentials by AWS IoT: iot-certificate,endpoint=,cert-path=,key-path=,ca-path=,role-aliases= and optionally iot-thing-name=,connection-timeout=,completion-timeout=")
+                .mutable_ready()
+                .build();
+            let tags = glib::ParamSpecBoxed::builder::<gst::Structure>("stream-tags")
+                .nick("Stream tags")
+                .blurb(
+                    "Tags of a stream that is created, such as tags,site=yard,floor=3; at most 50",
+                )
+                .mutable_ready()
+                .build();
             // Behind the others, whose numbers count from the first.
             KvsSink::derived_properties()
                 .iter()
                 .cloned()
-                .chain([stats])
+                .chain([iot, stats, tags])
                 .collect()
         });
         &PROPERTIES
     }
 
     fn set_property(&self, id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        self.derived_set_property(id, value, pspec);
+        // GObject has checked the type.
+        let structure = || value.get().ok().flatten();
+        match pspec.name() {
+            iot_certificate::NAME => self.settings().iot_certificate = structure(),
+            "stream-tags" => self.settings().stream_tags = structure(),
+            _ => self.derived_set_property(id, value, pspec),
+        }
     }
 
     fn property(&self, id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         match pspec.name() {
+            iot_certificate::NAME => self.settings().iot_certificate.to_value(),
             "stats" => self.stats_structure().to_value(),
+            "stream-tags" => self.settings().stream_tags.to_value(),
             _ => self.derived_property(id, pspec),
         }
     }

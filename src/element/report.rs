@@ -46,6 +46,24 @@ impl StreamCallbacks for Report {
         });
     }
 
+    fn retention_differs(&self, has: Duration, wanted: Duration) {
+        self.to(|element| {
+            let name = element.stream_name().unwrap_or_default();
+            let [has, wanted] = [has, wanted].map(|time| time.as_secs() / 3600);
+            gst::info!(
+                CAT,
+                obj = element,
+                "stream {name} keeps {has} h, retention-period is {wanted} h; update-retention would change it"
+            );
+            let structure = gst::Structure::builder("kvs-retention-differs")
+                .field("stream-name", name)
+                .field("retention", has)
+                .field("retention-period", wanted)
+                .build();
+            post(element, structure);
+        });
+    }
+
     fn ack(&self, ack: &Ack) {
         self.to(|element| {
             let Ack {
@@ -213,6 +231,24 @@ impl StreamCallbacks for Report {
                 .field("offset", millis)
                 .build();
             post(element, structure);
+        });
+    }
+
+    fn credentials(&self, source: &str) {
+        self.to(|element| gst::info!(CAT, obj = element, "credentials: {source}"));
+    }
+
+    fn region(&self, name: &str, assumed: bool) {
+        self.to(|element| {
+            if assumed {
+                gst::warning!(
+                    CAT,
+                    obj = element,
+                    "the region is {name}, since nothing names one: set aws-region, AWS_REGION or that of the profile"
+                );
+            } else {
+                gst::info!(CAT, obj = element, "region: {name}");
+            }
         });
     }
 

@@ -3,20 +3,20 @@
 //! Belongs here: defaults, units of the properties, precedence of property and environment, sentinel words of the C++
 //! element. Does not belong here: limits of the service (`definition` checks them).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use super::StreamingType;
+use super::{StreamingType, iot_certificate};
 use crate::{
     definition::{self, Fragmentation, Invalid, StreamDefinition, StreamName, TimecodeType},
     media,
-    net::{Credentials, Service},
+    net::{Credentials, DEFAULT_USER_AGENT, Role, Service},
     secret::Secret,
 };
 
 pub(super) const DEFAULT_STREAM_NAME: &str = "DEFAULT_STREAM";
-pub(super) const DEFAULT_REGION: &str = "us-west-2";
+/// A file there is used, but need not be there.
+pub(super) const DEFAULT_CREDENTIAL_PATH: &str = ".kvs/credential";
 pub(super) const DEFAULT_TRACK_NAME: &str = "kinesis_video";
-pub(super) const DEFAULT_USER_AGENT: &str = concat!("kvssink/", env!("CARGO_PKG_VERSION"));
 
 /// One field per property, as it was set. `None`: not set.
 #[derive(Clone, Debug)]
@@ -24,11 +24,25 @@ pub(super) struct Settings {
     pub(super) stream_name: Option<String>,
     pub(super) aws_region: Option<String>,
     pub(super) endpoint: Option<String>,
+    pub(super) use_fips: Option<bool>,
+    pub(super) use_dualstack: Option<bool>,
+    pub(super) ca_file: Option<String>,
+    pub(super) proxy: Secret,
     pub(super) access_key: Secret,
     pub(super) secret_key: Secret,
     pub(super) session_token: Secret,
+    pub(super) credential_path: Option<String>,
+    pub(super) iot_certificate: Option<gst::Structure>,
+    pub(super) aws_profile: Option<String>,
+    pub(super) role_arn: Option<String>,
+    pub(super) role_external_id: Option<String>,
+    pub(super) role_session_name: Option<String>,
     pub(super) streaming_type: StreamingType,
     pub(super) retention_period_h: u32,
+    pub(super) update_retention: bool,
+    pub(super) kms_key_id: Option<String>,
+    pub(super) stream_tags: Option<gst::Structure>,
+    pub(super) describe_before_put: bool,
     pub(super) content_type: Option<String>,
     pub(super) allow_create_stream: bool,
     pub(super) fragment_duration_ms: u32,
@@ -55,11 +69,25 @@ impl Default for Settings {
             stream_name: Some(DEFAULT_STREAM_NAME.into()),
             aws_region: None,
             endpoint: None,
+            use_fips: None,
+            use_dualstack: None,
+            ca_file: None,
+            proxy: Secret::default(),
             access_key: Secret::default(),
             secret_key: Secret::default(),
             session_token: Secret::default(),
+            credential_path: Some(DEFAULT_CREDENTIAL_PATH.into()),
+            iot_certificate: None,
+            aws_profile: None,
+            role_arn: None,
+            role_external_id: None,
+            role_session_name: None,
             streaming_type: StreamingType::Realtime,
             retention_period_h: 2,
+            update_retention: false,
+            kms_key_id: None,
+            stream_tags: None,
+            describe_before_put: true,
             content_type: None,
             allow_create_stream: true,
             fragment_duration_ms: 2000,
@@ -97,7 +125,10 @@ impl Settings {
         let definition = StreamDefinition {
             content_type: self.content_type.clone().filter(|value| !value.is_empty()),
             retention: seconds(self.retention_period_h) * 3600,
-            tags: BTreeMap::new(),
+            update_retention: self.update_retention,
+            kms_key_id: self.kms_key_id.clone().filter(|key| !key.is_empty()),
+            tags: self.tags()?,
+            describe_before_put: self.describe_before_put,
             allow_create: self.allow_create_stream,
             streaming_type: match self.streaming_type {
                 StreamingType::Realtime => definition::StreamingType::Realtime,
@@ -144,10 +175,21 @@ impl Settings {
             .clone()
             .filter(|region| !region.is_empty())
             .or_else(|| environment("AWS_REGION"))
-            .or_else(|| environment("AWS_DEFAULT_REGION"))
-            .unwrap_or_else(|| DEFAULT_REGION.into());
+            .or_else(|| environment("AWS_DEFAULT_REGION"));
+        // The SDKs take "true" in any case, and nothing else ("Dual-stack and FIPS endpoints").
+        let switched = |property: Option<bool>, variable| {
+            property.unwrap_or_else(|| {
+                environment(variable).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+            })
+        };
         let service = Service {
             region,
+            profile: set(&self.aws_profile),
+            role: self.role()?,
+            use_fips: switched(self.use_fips, "AWS_USE_FIPS_ENDPOINT"),
+            use_dual_stack: switched(self.use_dualstack, "AWS_USE_DUALSTACK_ENDPOINT"),
+            ca_file: self.ca_file.clone().filter(|path| !path.is_empty()),
+            proxy: (!self.proxy.expose().is_empty()).then(|| self.proxy.clone()),
             endpoint: self
                 .endpoint
                 .clone()
@@ -164,7 +206,34 @@ impl Settings {
         Ok((service, definition))
     }
 
+    /// Values of any type that GStreamer can write as a text.
+    fn tags(&self) -> Result<BTreeMap<String, String>, Invalid> {
+        let fields = self.stream_tags.iter().flat_map(|tags| tags.iter());
+        fields
+            .map(|(name, value)| {
+                let text = match (value.get::<String>(), value.get::<bool>()) {
+                    (Ok(text), _) => Some(text),
+                    // GLib would say TRUE.
+                    (_, Ok(truth)) => Some(truth.to_string()),
+                    _ => value
+                        .transform::<String>()
+                        .ok()
+                        .and_then(|text| text.get().ok()),
+                };
+                let text = text.ok_or_else(|| {
+                    let reason = format!("{name} is a {}, which is no text", value.type_());
+                    Invalid::new("stream-tags", reason)
+                })?;
+                Ok((name.to_string(), text))
+            })
+            .collect()
+    }
+
+    /// The first source that is set.
     fn credentials(&self) -> Result<Credentials, Invalid> {
+        if let Some(fields) = &self.iot_certificate {
+            return iot_certificate::parse(fields).map(Credentials::Iot);
+        }
         // The C++ element's defaults are these words; launch lines that carry them mean "not set".
         let set = |secret: &Secret, sentinel: &str| {
             let text = secret.expose();
@@ -180,16 +249,56 @@ impl Settings {
                 secret_key: self.secret_key.clone(),
                 session_token: token,
             }),
-            (false, false) => Ok(Credentials::DefaultChain),
+            (false, false) => Ok(self.file_or_chain()),
             (true, false) => Err(Invalid::new("secret-key", "must be set when access-key is")),
             (false, true) => Err(Invalid::new("access-key", "must be set when secret-key is")),
         }
     }
+
+    fn file_or_chain(&self) -> Credentials {
+        match self.credential_path.as_deref() {
+            None | Some("") => Credentials::DefaultChain,
+            Some(DEFAULT_CREDENTIAL_PATH) => {
+                Credentials::FileElseChain(DEFAULT_CREDENTIAL_PATH.into())
+            }
+            // Whoever names a file wants no other credentials when it is missing.
+            Some(path) => Credentials::File(PathBuf::from(path)),
+        }
+    }
+
+    fn role(&self) -> Result<Option<Role>, Invalid> {
+        let (external_id, session_name) =
+            (set(&self.role_external_id), set(&self.role_session_name));
+        let Some(arn) = set(&self.role_arn) else {
+            let unused = [
+                ("role-external-id", external_id),
+                ("role-session-name", session_name),
+            ];
+            return match unused.into_iter().find(|(_, value)| value.is_some()) {
+                Some((name, _)) => Err(Invalid::new(
+                    name,
+                    "is of no use without role-arn: set it, too",
+                )),
+                None => Ok(None),
+            };
+        };
+        Ok(Some(Role {
+            arn,
+            external_id,
+            session_name,
+        }))
+    }
+}
+
+/// Empty is as not set.
+fn set(text: &Option<String>) -> Option<String> {
+    text.clone().filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::DEFAULT_REGION;
 
     fn parse(
         settings: &Settings,
@@ -211,8 +320,9 @@ mod tests {
             StreamDefinition::new(StreamName::new(DEFAULT_STREAM_NAME).unwrap())
         );
         assert_eq!(
-            (service.region.as_str(), service.endpoint),
-            (DEFAULT_REGION, None)
+            (service.region, service.endpoint),
+            (None, None),
+            "the region is found out when it is needed"
         );
     }
 
@@ -224,8 +334,8 @@ mod tests {
         ];
         let (service, _) = parse(&Settings::default(), &environment).unwrap();
         assert_eq!(
-            (service.region.as_str(), service.endpoint.as_deref()),
-            ("eu-west-1", Some("http://127.0.0.1:1"))
+            (service.region.as_deref(), service.endpoint.as_deref()),
+            (Some("eu-west-1"), Some("http://127.0.0.1:1"))
         );
         let explicit = Settings {
             aws_region: Some(DEFAULT_REGION.into()),
@@ -234,8 +344,37 @@ mod tests {
         };
         let (service, _) = parse(&explicit, &environment).unwrap();
         assert_eq!(
-            (service.region.as_str(), service.endpoint.as_deref()),
-            (DEFAULT_REGION, Some("https://example.com"))
+            (service.region.as_deref(), service.endpoint.as_deref()),
+            (Some(DEFAULT_REGION), Some("https://example.com"))
+        );
+    }
+
+    #[test]
+    fn a_switch_of_the_environment_can_be_switched_off() {
+        let environment = [
+            ("AWS_USE_FIPS_ENDPOINT", "True"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+        ];
+        let switches = |settings: &Settings, environment: &[_]| {
+            let (service, _) = parse(settings, environment).unwrap();
+            (service.use_fips, service.use_dual_stack)
+        };
+        assert_eq!(switches(&Settings::default(), &[]), (false, false));
+        assert_eq!(switches(&Settings::default(), &environment), (true, true));
+        let off = Settings {
+            use_fips: Some(false),
+            use_dualstack: Some(false),
+            ..Settings::default()
+        };
+        assert_eq!(switches(&off, &environment), (false, false));
+        let on = Settings {
+            use_fips: Some(true),
+            use_dualstack: Some(true),
+            ..Settings::default()
+        };
+        assert_eq!(
+            switches(&on, &[("AWS_USE_FIPS_ENDPOINT", "0")]),
+            (true, true)
         );
     }
 
@@ -251,15 +390,96 @@ mod tests {
         };
         assert!(matches!(
             keys("access_key", "secret_key"),
-            Ok(Credentials::DefaultChain)
+            Ok(Credentials::FileElseChain(_))
         ));
-        assert!(matches!(keys("", ""), Ok(Credentials::DefaultChain)));
+        assert!(matches!(keys("", ""), Ok(Credentials::FileElseChain(_))));
         assert!(matches!(keys("AKIA", "s"), Ok(Credentials::Static { .. })));
         assert_eq!(
             keys("AKIA", "secret_key").unwrap_err().setting,
             "secret-key"
         );
         assert_eq!(keys("", "s").unwrap_err().setting, "access-key");
+    }
+
+    /// iot-certificate, the pair, the file, the chain.
+    #[test]
+    fn the_first_source_that_is_set_wins() {
+        gst::init().unwrap();
+        let iot = gst::Structure::builder("iot-certificate")
+            .field("endpoint", "x.credentials.iot.eu-west-1.amazonaws.com")
+            .field("cert-path", "cert.pem")
+            .field("key-path", "key.pem")
+            .field("role-aliases", "alias")
+            .build();
+        let mut settings = Settings {
+            iot_certificate: Some(iot),
+            access_key: Secret::new("AKIA"),
+            secret_key: Secret::new("s"),
+            credential_path: Some("/run/credential".into()),
+            ..Settings::default()
+        };
+        let won = |settings: &Settings| settings.credentials().unwrap();
+        assert!(matches!(won(&settings), Credentials::Iot(_)));
+        settings.iot_certificate = None;
+        assert!(matches!(won(&settings), Credentials::Static { .. }));
+        (settings.access_key, settings.secret_key) = (Secret::default(), Secret::default());
+        assert!(matches!(won(&settings), Credentials::File(path) if path.ends_with("credential")));
+        for none in [None, Some(String::new())] {
+            settings.credential_path = none;
+            assert!(matches!(won(&settings), Credentials::DefaultChain));
+        }
+    }
+
+    #[test]
+    fn a_role_needs_an_arn() {
+        let role = |arn: &str, id: &str, name: &str| {
+            let text = |text: &str| Some(text.to_owned());
+            let settings = Settings {
+                role_arn: text(arn),
+                role_external_id: text(id),
+                role_session_name: text(name),
+                ..Settings::default()
+            };
+            settings.role()
+        };
+        assert_eq!(role("", "", ""), Ok(None));
+        assert_eq!(role("", "id", "").unwrap_err().setting, "role-external-id");
+        assert_eq!(
+            role("", "", "cam").unwrap_err().setting,
+            "role-session-name"
+        );
+        let role = role("arn", "id", "").unwrap().unwrap();
+        assert_eq!(role.external_id.as_deref(), Some("id"));
+        assert_eq!(role.session_name, None);
+    }
+
+    #[test]
+    fn tags_of_any_simple_type_become_text() {
+        gst::init().unwrap();
+        let structure = gst::Structure::builder("tags")
+            .field("site", "yard north")
+            .field("floor", 3)
+            .field("indoor", true)
+            .field("height", 2.5)
+            .build();
+        let mut settings = Settings {
+            stream_tags: Some(structure),
+            ..Settings::default()
+        };
+        let (_, definition) = parse(&settings, &[]).unwrap();
+        let tags = [
+            ("floor", "3"),
+            ("height", "2.500000"),
+            ("indoor", "true"),
+            ("site", "yard north"),
+        ];
+        let tags = tags.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(definition.tags, tags.into());
+        let nothing = gst::Structure::builder("tags").field("site", None::<gst::Buffer>);
+        settings.stream_tags = Some(nothing.build());
+        let invalid = parse(&settings, &[]).unwrap_err();
+        assert_eq!(invalid.setting, "stream-tags");
+        assert!(invalid.reason.contains("site"), "{invalid}");
     }
 
     #[test]

@@ -13,7 +13,8 @@ use super::account::{Account, NewStream, Stream, StreamDescription};
 use super::api::Api;
 use super::refused::Refused;
 use super::rules::{
-    MAX_TAGS, check_data_api, check_media_type, check_name, check_retention, check_tags,
+    MAX_TAGS, check_data_api, check_kms_key, check_media_type, check_name, check_retention,
+    check_tags,
 };
 
 /// Around a call.
@@ -148,6 +149,9 @@ fn create(create: &Create, call: &Call<'_>, account: &mut Account) -> Result<Val
     }
     if let Some(media_type) = &create.media_type {
         check_media_type(media_type)?;
+    }
+    if let Some(key) = &create.kms_key_id {
+        check_kms_key(key)?;
     }
     let retention_hours = create.data_retention_in_hours.unwrap_or(0);
     check_retention(retention_hours)?;

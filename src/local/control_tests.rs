@@ -205,6 +205,8 @@ fn the_data_endpoint_is_the_service_itself() {
 #[test_case(json!({"StreamName": "a", "DeviceName": "x".repeat(129)}); "a long device name")]
 #[test_case(json!({"StreamName": "a", "MediaType": "video"}); "a media type without subtype")]
 #[test_case(json!({"StreamName": "a", "MediaType": "video/h264,"}); "an empty media type in the list")]
+#[test_case(json!({"StreamName": "a", "KmsKeyId": ""}); "an empty key")]
+#[test_case(json!({"StreamName": "a", "KmsKeyId": "k".repeat(2049)}); "a long key")]
 #[test_case(json!({"StreamName": "a", "DataRetentionInHours": 87_601}); "a long retention")]
 #[test_case(json!({"StreamName": "a", "DataRetentionInHours": -1}); "a negative retention")]
 #[test_case(json!({"StreamName": "a", "Tags": {"": "v"}}); "a tag without key")]

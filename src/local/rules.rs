@@ -62,6 +62,16 @@ pub(crate) fn check_media_type(list: &str) -> Result<(), Refused> {
     Ok(())
 }
 
+/// A KMS key, by id, ARN or alias.
+pub(crate) fn check_kms_key(key: &str) -> Result<(), Refused> {
+    if key.is_empty() || key.chars().count() > 2048 {
+        return Err(Refused::argument(
+            "KmsKeyId must have 1 to 2048 characters.",
+        ));
+    }
+    Ok(())
+}
+
 /// Hours of retention.
 pub(crate) fn check_retention(hours: u32) -> Result<(), Refused> {
     if hours > MAX_RETENTION {

@@ -1,119 +1,64 @@
-//! The control plane, by the AWS SDK: DescribeStream, CreateStream, TagStream, GetDataEndpoint.
+//! The control plane, by the AWS SDK: DescribeStream, CreateStream, TagStream, UpdateDataRetention, GetDataEndpoint.
 //!
 //! In: the [`Service`] and the [`StreamDefinition`]. Out: what the session has to know, or a [`Failure`].
 //! Belongs here: one attempt of each call, signed again if it was the device's clock that was wrong. Does not belong here: retries and what follows from an answer
 //! ([`crate::session`]), PutMedia ([`super::put_media`]).
 
-use std::{error::Error, future::Future, time::Duration};
-
-use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_kinesisvideo::{
-    Client,
-    config::{
-        AppName, BehaviorVersion, IdentityCache, Region, SharedCredentialsProvider,
-        http::HttpResponse, retry::RetryConfig, timeout::TimeoutConfig,
-    },
-    error::{ProvideErrorMetadata, SdkError},
-    operation::RequestId,
-    types::{ApiName, Status},
+use std::{
+    error::Error,
+    future::Future,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use reqwest::Url;
 
 use super::{
-    Service, failure,
+    Service,
+    credentials::Keyring,
+    endpoints::{DataEndpoint, Known, parse_endpoint},
+    failure,
+    http::Http,
     signing_clock::{SigningClock, is_authentic},
 };
 use crate::{
     definition::{Invalid, StreamDefinition},
     session::{Call, Cause, Described, Failure, StreamStatus},
 };
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_kinesisvideo::{
+    Client,
+    config::{
+        AppName, BehaviorVersion, IdentityCache, Region, http::HttpResponse, retry::RetryConfig,
+        timeout::TimeoutConfig,
+    },
+    error::{ProvideErrorMetadata, SdkError},
+    operation::RequestId,
+    types::{ApiName, Status, UpdateDataRetentionOperation},
+};
+use reqwest::Url;
+use tokio::sync::OnceCell;
 
 /// Longest application name that the SDK takes without a warning.
 const MAX_APP_NAME: usize = 50;
 
-/// Where PutMedia of a stream goes: the answer of GetDataEndpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DataEndpoint(Url);
-
-impl DataEndpoint {
-    /// Checks the URI that the service named. `plain` allows `http`.
-    pub(super) fn parse(text: &str, plain: bool) -> Result<Self, String> {
-        let url = parse_uri(text)?;
-        if url.scheme() == "http" && !plain {
-            return Err(format!(
-                "the data endpoint {text} is http, which is allowed only if the control plane's is: use https"
-            ));
-        }
-        Ok(Self(url))
-    }
-
-    /// Its answers are its own.
-    pub(crate) fn is_authentic(&self) -> bool {
-        is_authentic(&self.0)
-    }
-
-    /// The URI of an API.
-    pub(crate) fn url(&self, api: &str) -> String {
-        format!("{}/{api}", self.0.as_str().trim_end_matches('/'))
-    }
-
-    /// The `Host` of its requests: with the port only if that is not the default one.
-    pub(crate) fn host(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        match self.0.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        }
-    }
-}
-
-/// A region is letters, digits and hyphens.
-pub(super) fn check_region(region: &str) -> Result<(), Invalid> {
-    let is_region = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    if region.is_empty() || !region.chars().all(is_region) {
-        let reason = format!("{region:?} is not a region such as us-west-2");
-        return Err(Invalid::new("aws-region", reason));
-    }
-    Ok(())
-}
-
-/// The URI of the control plane.
-pub(super) fn parse_endpoint(text: &str) -> Result<Url, Invalid> {
-    parse_uri(text).map_err(|reason| Invalid::new("endpoint", reason))
-}
-
-/// An `http` or `https` URI with a host, and with nothing but a path behind it.
-fn parse_uri(text: &str) -> Result<Url, String> {
-    // Not repeated: what is before the `@` may be a password.
-    if text.contains('@') {
-        return Err("must not have a user or password in it".into());
-    }
-    let wrong = |why: &str| format!("{text:?} is not an http or https URI: {why}");
-    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong("begin it with https://"));
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(wrong("it has no host"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("nothing may follow the path"));
-    }
-    Ok(url)
-}
-
 /// The client of the control plane, for one stream.
 #[derive(Debug)]
 pub(crate) struct ControlPlane {
-    client: Client,
+    /// Made when the region is known, which may have to be found out.
+    client: OnceCell<Client>,
+    config: aws_sdk_kinesisvideo::config::Builder,
+    keyring: Keyring,
     name: String,
-    retention: Duration,
+    retention_hours: i32,
+    kms_key_id: Option<String>,
+    /// Version and retention in hours, as the stream was described last.
+    described: Mutex<Option<(String, i32)>>,
+    known: Known,
     tags: Vec<(String, String)>,
-    /// Where it asks, in words.
-    place: String,
+    endpoint: Option<Url>,
     /// The control plane is `http`, so the data endpoint may be.
     plain: bool,
     clock: SigningClock,
+    http: Http,
     /// Its answers are its own: their date is to be believed.
     authentic: bool,
 }
@@ -126,10 +71,10 @@ impl ControlPlane {
     pub(crate) fn new(
         service: &Service,
         definition: &StreamDefinition,
-        credentials: SharedCredentialsProvider,
+        keyring: Keyring,
         clock: SigningClock,
+        http: &Http,
     ) -> Result<Self, Invalid> {
-        check_region(&service.region)?;
         let endpoint = service
             .endpoint
             .as_deref()
@@ -137,9 +82,9 @@ impl ControlPlane {
             .transpose()?;
         let mut config = aws_sdk_kinesisvideo::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(service.region.clone()))
-            .credentials_provider(credentials)
-            // The provider keeps what is worth keeping; a refusal is answered with what it has then.
+            .credentials_provider(keyring.provider())
+            .http_client(http.sdk_client())
+            // The keyring keeps what is worth keeping; a refusal is answered with what it has then.
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
             // PutMedia goes by the same clock. The correction of the SDK is its own, and believes every answer.
@@ -152,32 +97,70 @@ impl ControlPlane {
                     .build(),
             );
         config.set_app_name(app_name(&service.user_agent));
-        if let Some(endpoint) = &endpoint {
-            config = config.endpoint_url(endpoint.as_str().trim_end_matches('/'));
-        }
+        config = match &endpoint {
+            Some(endpoint) => config.endpoint_url(endpoint.as_str().trim_end_matches('/')),
+            None => config
+                .use_fips(service.use_fips)
+                .use_dual_stack(service.use_dual_stack),
+        };
         Ok(Self {
-            client: Client::from_conf(config.build()),
+            client: OnceCell::new(),
+            config,
+            keyring,
             name: definition.name.to_string(),
-            retention: definition.retention,
+            // Ten years are no more ([`StreamDefinition::check`]).
+            retention_hours: i32::try_from(definition.retention_hours()).unwrap_or(i32::MAX),
+            kms_key_id: definition.kms_key_id.clone(),
+            described: Mutex::default(),
+            known: Known::of(service, &definition.name),
             tags: definition.tags.clone().into_iter().collect(),
-            place: match &endpoint {
-                Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
-                None => format!("the control plane of {}", service.region),
-            },
             authentic: endpoint.as_ref().is_none_or(is_authentic),
-            plain: endpoint.is_some_and(|endpoint| endpoint.scheme() == "http"),
+            plain: endpoint
+                .as_ref()
+                .is_some_and(|endpoint| endpoint.scheme() == "http"),
+            endpoint,
             clock,
+            http: http.clone(),
         })
+    }
+
+    async fn client(&self, call: Call) -> Result<&Client, Failure> {
+        self.client
+            .get_or_try_init(|| async {
+                let region = self.keyring.region_for(call).await?.to_owned();
+                let mut config = self.config.clone();
+                // The C++ producer knows no other endpoints there.
+                if self.endpoint.is_none() && region.starts_with("us-gov-") {
+                    config = config.use_fips(true);
+                }
+                Ok(Client::from_conf(
+                    config.region(Region::new(region)).build(),
+                ))
+            })
+            .await
+    }
+
+    /// Where it asks, in words.
+    fn place(&self) -> String {
+        match &self.endpoint {
+            Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
+            None => "the control plane of the region".to_owned(),
+        }
     }
 
     /// DescribeStream.
     pub(crate) async fn describe(&self) -> Result<Described, Failure> {
-        let call = self.client.describe_stream().stream_name(&self.name);
+        let call = self
+            .client(Call::Describe)
+            .await?
+            .describe_stream()
+            .stream_name(&self.name);
         let answer = self.ask(Call::Describe, || call.clone().send()).await?;
         let Some(stream) = answer.stream_info else {
             return Err(self.senseless(Call::Describe, "without StreamInfo"));
         };
         let hours = stream.data_retention_in_hours.unwrap_or_default();
+        *self.described() = stream.version.map(|version| (version, hours));
         Ok(Described {
             status: match stream.status {
                 Some(Status::Creating) => StreamStatus::Creating,
@@ -191,14 +174,16 @@ impl ControlPlane {
 
     /// CreateStream, with the media types that its tracks have.
     pub(crate) async fn create(&self, content_type: &str) -> Result<(), Failure> {
-        // Up, so that less than an hour does not become 0: nothing kept.
-        let hours = self.retention.as_secs().div_ceil(3600);
+        // Whatever was known of a stream of this name is of another one.
+        self.known.forget();
         let call = self
-            .client
+            .client(Call::Create)
+            .await?
             .create_stream()
             .stream_name(&self.name)
             .media_type(content_type)
-            .data_retention_in_hours(i32::try_from(hours).unwrap_or(i32::MAX));
+            .set_kms_key_id(self.kms_key_id.clone())
+            .data_retention_in_hours(self.retention_hours);
         self.ask(Call::Create, || call.clone().send()).await?;
         Ok(())
     }
@@ -206,7 +191,8 @@ impl ControlPlane {
     /// TagStream, with the tags of the definition.
     pub(crate) async fn tag(&self) -> Result<(), Failure> {
         let call = self
-            .client
+            .client(Call::Tag)
+            .await?
             .tag_stream()
             .stream_name(&self.name)
             .set_tags(Some(self.tags.iter().cloned().collect()));
@@ -214,10 +200,48 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// GetDataEndpoint of PutMedia.
-    pub(crate) async fn data_endpoint(&self) -> Result<DataEndpoint, Failure> {
+    /// UpdateDataRetention: from that of the last description to that of the definition.
+    pub(crate) async fn retain(&self) -> Result<(), Failure> {
+        let Some((version, hours)) = self.described().clone() else {
+            return Err(self.senseless(Call::Retain, "of DescribeStream without Version"));
+        };
+        let change = self.retention_hours - hours;
+        let operation = match change {
+            0 => return Ok(()),
+            1.. => UpdateDataRetentionOperation::IncreaseDataRetention,
+            _ => UpdateDataRetentionOperation::DecreaseDataRetention,
+        };
         let call = self
-            .client
+            .client(Call::Retain)
+            .await?
+            .update_data_retention()
+            .stream_name(&self.name)
+            .current_version(version)
+            .operation(operation)
+            .data_retention_change_in_hours(change.saturating_abs());
+        self.ask(Call::Retain, || call.clone().send()).await?;
+        Ok(())
+    }
+
+    fn described(&self) -> MutexGuard<'_, Option<(String, i32)>> {
+        self.described
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The data endpoint did not work: ask for it the next time.
+    pub(crate) fn forget_data_endpoint(&self) {
+        self.known.forget();
+    }
+
+    /// GetDataEndpoint of PutMedia, unless it is known.
+    pub(crate) async fn data_endpoint(&self) -> Result<DataEndpoint, Failure> {
+        if let Some(endpoint) = self.known.endpoint() {
+            return Ok(endpoint);
+        }
+        let call = self
+            .client(Call::Resolve)
+            .await?
             .get_data_endpoint()
             .stream_name(&self.name)
             .api_name(ApiName::PutMedia);
@@ -225,11 +249,13 @@ impl ControlPlane {
         let Some(text) = answer.data_endpoint else {
             return Err(self.senseless(Call::Resolve, "without DataEndpoint"));
         };
-        DataEndpoint::parse(&text, self.plain)
-            .map_err(|reason| failure::request(Call::Resolve, reason))
+        let endpoint = DataEndpoint::parse(&text, self.plain)
+            .map_err(|reason| failure::request(Call::Resolve, reason))?;
+        self.known.learn(endpoint.clone());
+        Ok(endpoint)
     }
 
-    /// Sends a request; once more when it was refused for the time of its signature only.
+    /// Sends a request; once more when it was refused for the time of its signature only, or for keys that are others now.
     async fn ask<T, E, F>(&self, call: Call, send: impl Fn() -> F) -> Result<T, Failure>
     where
         E: Error + ProvideErrorMetadata + 'static,
@@ -244,11 +270,12 @@ impl ControlPlane {
         let date = error
             .raw_response()
             .and_then(|raw| raw.headers().get("date"));
-        if !self.authentic || !self.clock.learn(signed_ms, &failure, date) {
-            return Err(failure);
+        let learnt = self.authentic && self.clock.learn(signed_ms, &failure, date);
+        if !learnt && !self.keyring.renewed(&failure).await {
+            return Err(self.keyring.explained(failure));
         }
         let again = Box::pin(send()).await;
-        again.map_err(|error| self.failure(call, &error))
+        again.map_err(|error| self.keyring.explained(self.failure(call, &error)))
     }
 
     /// An answer that is none: rather a proxy than the service, so it is tried again.
@@ -256,7 +283,7 @@ impl ControlPlane {
         Failure {
             call,
             cause: Cause::Transport,
-            message: format!("answer {what} from {}", self.place),
+            message: format!("answer {what} from {}", self.place()),
         }
     }
 
@@ -270,15 +297,15 @@ impl ControlPlane {
         let status = error.raw_response().map(|raw| raw.status().as_u16());
         match (error, status) {
             // A success that makes no sense is none of the service's: see `senseless`.
-            (_, Some(status @ 300..)) => failure::refusal(
+            (_, Some(status @ 300..)) => self.http.explained(failure::refusal(
                 call,
                 status,
                 error.code().unwrap_or_default(),
                 error.request_id(),
                 error.message(),
-            ),
+            )),
             (SdkError::ConstructionFailure(_), _) => failure::request(call, failure::chain(error)),
-            _ => failure::transport(call, &self.place, error),
+            _ => self.http.failure(call, &self.place(), error),
         }
     }
 }
@@ -308,13 +335,12 @@ mod tests {
     use super::*;
     use crate::{
         definition::StreamName,
-        net::{Credentials, credentials, put_media::peer, sign::check},
+        net::{Credentials, put_media::peer, sign::check},
         secret::Secret,
     };
 
     fn service(endpoint: Option<String>) -> Service {
         Service {
-            region: "us-west-2".into(),
             endpoint,
             credentials: Credentials::Static {
                 access_key: "AKID".into(),
@@ -322,6 +348,7 @@ mod tests {
                 session_token: None,
             },
             user_agent: "kvssink/0.1.0 (test)".into(),
+            ..Service::new("us-west-2")
         }
     }
 
@@ -336,8 +363,10 @@ mod tests {
         definition: &StreamDefinition,
     ) -> Result<ControlPlane, Invalid> {
         let clock = SigningClock::default();
-        let credentials = credentials::provider(&service.credentials, &service.region, &clock);
-        ControlPlane::new(service, definition, credentials, clock)
+        service.check()?;
+        let http = Http::new(service)?;
+        let keyring = Keyring::new(service, definition, &clock, &http);
+        ControlPlane::new(service, definition, keyring, clock, &http)
     }
 
     fn control(endpoint: String) -> ControlPlane {
@@ -408,6 +437,41 @@ mod tests {
             body,
             json!({"StreamName": "cam1", "MediaType": "video/h264,audio/aac", "DataRetentionInHours": 2})
         );
+    }
+
+    /// The difference, from what the stream was described with.
+    #[test_case(24, "DECREASE_DATA_RETENTION", 22)]
+    #[test_case(0, "INCREASE_DATA_RETENTION", 2)]
+    #[tokio::test]
+    async fn retain_sends_the_difference(has: u32, operation: &str, change: u32) {
+        let (control, asked) = answering(200, "", json!({})).await;
+        *control.described() = Some(("v1".into(), i32::try_from(has).unwrap()));
+        assert_eq!(control.retain().await, Ok(()));
+        let (head, body) = asked.await.unwrap();
+        assert!(head.starts_with("POST /updateDataRetention "), "{head}");
+        assert_eq!(
+            body,
+            json!({"StreamName": "cam1", "CurrentVersion": "v1", "Operation": operation, "DataRetentionChangeInHours": change})
+        );
+    }
+
+    #[tokio::test]
+    async fn create_sends_the_key() {
+        let (listener, address) = peer::listen().await;
+        let mut definition = definition();
+        definition.kms_key_id = Some("alias/cam".into());
+        let control = control_of(&service(Some(format!("http://{address}"))), &definition);
+        let control = control.unwrap();
+        let (_, body) = tokio::join!(control.create("video/h264"), async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let head = peer::head(&mut socket).await;
+            let length = check::header(&head, "content-length").unwrap();
+            let mut body = vec![0; length.parse().unwrap()];
+            socket.read_exact(&mut body).await.unwrap();
+            peer::say(&mut socket, "HTTP/1.1 200 -\r\ncontent-length: 2\r\n\r\n{}").await;
+            serde_json::from_slice::<Value>(&body).unwrap()
+        });
+        assert_eq!(body["KmsKeyId"], "alias/cam");
     }
 
     #[tokio::test]
@@ -494,7 +558,7 @@ mod tests {
     #[test_case("evil.example/"; "another host")]
     fn a_wrong_region_is_refused(region: &str) {
         let service = Service {
-            region: region.into(),
+            region: Some(region.into()),
             ..service(None)
         };
         let invalid = control_of(&service, &definition()).unwrap_err();
@@ -599,17 +663,14 @@ mod tests {
 
     #[tokio::test]
     async fn without_credentials_nothing_is_asked() {
-        let service = service(Some("http://127.0.0.1:1".into()));
-        let nobody = SharedCredentialsProvider::new(
-            aws_credential_types::credential_fn::provide_credentials_fn(|| async {
-                Err(CredentialsError::not_loaded("none here"))
-            }),
-        );
-        let control =
-            ControlPlane::new(&service, &definition(), nobody, SigningClock::default()).unwrap();
+        let service = Service {
+            credentials: Credentials::File("/nowhere/credential".into()),
+            ..service(Some("http://127.0.0.1:1".into()))
+        };
+        let control = control_of(&service, &definition()).unwrap();
         let failure = control.describe().await.unwrap_err();
         assert_eq!(failure.cause, Cause::Credentials);
-        assert!(failure.message.contains("none here"), "{failure}");
+        assert!(failure.message.contains("/nowhere/credential"), "{failure}");
     }
 
     /// The service refuses the signature, and says what time it is.

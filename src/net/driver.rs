@@ -17,8 +17,10 @@ use tokio::sync::mpsc;
 use super::{
     Service,
     clock::Clock,
-    control::{ControlPlane, DataEndpoint},
-    credentials,
+    control::ControlPlane,
+    credentials::{Keyring, Region},
+    endpoints::DataEndpoint,
+    http::Http,
     intake::Intake,
     put_media::{PutMedia, Response},
     signing_clock::SigningClock,
@@ -26,7 +28,7 @@ use super::{
 use crate::{
     definition::{Invalid, StreamDefinition},
     producer::{StreamCallbacks, tell},
-    session::{Call, Cause, Described, Failure, Input, Output},
+    session::{Call, Cause, Described, Event, Failure, Input, Output},
     time::{Mono, Timestamp},
 };
 
@@ -43,9 +45,13 @@ pub(crate) struct Driver {
     control: Arc<ControlPlane>,
     put_media: Arc<PutMedia>,
     endpoint: Option<DataEndpoint>,
+    keyring: Keyring,
     signing: SigningClock,
     /// The offset that the session knows of.
     offset_ms: i64,
+    /// What was told of the credentials.
+    source: Option<String>,
+    region_told: bool,
     /// The body of the PutMedia request that is under way; dropped, the body ends.
     body: Option<mpsc::Sender<Bytes>>,
 }
@@ -84,17 +90,33 @@ impl Driver {
         signing: SigningClock,
         callbacks: Arc<dyn StreamCallbacks>,
     ) -> Result<Self, Invalid> {
-        let provider = credentials::provider(&service.credentials, &service.region, &signing);
-        let control = ControlPlane::new(service, &definition, provider.clone(), signing.clone())?;
-        let put_media = PutMedia::new(service, &definition, provider, signing.clone())?;
+        let http = Http::new(service)?;
+        let keyring = Keyring::new(service, &definition, &signing, &http);
+        let control = ControlPlane::new(
+            service,
+            &definition,
+            keyring.clone(),
+            signing.clone(),
+            &http,
+        )?;
+        let put_media = PutMedia::new(
+            service,
+            &definition,
+            keyring.clone(),
+            signing.clone(),
+            &http,
+        )?;
         Ok(Self {
             control: Arc::new(control),
             put_media: Arc::new(put_media),
             intake,
             clock,
             callbacks,
+            keyring,
             signing,
             offset_ms: 0,
+            source: None,
+            region_told: false,
             endpoint: None,
             body: None,
         })
@@ -183,6 +205,11 @@ impl Driver {
     }
 
     fn handle(&self, input: Input<'_>) {
+        if let Input::Failed(failure) = input
+            && failure.call == Call::PutMedia
+        {
+            self.control.forget_data_endpoint();
+        }
         self.intake
             .with(|session| session.handle(self.clock.now(), input));
     }
@@ -199,6 +226,7 @@ impl Driver {
                         .create(&content_type.unwrap_or_default())
                         .await
                         .map(|()| Answer::Done(call)),
+                    Call::Retain => control.retain().await.map(|()| Answer::Done(call)),
                     Call::Tag => control.tag().await.map(|()| Answer::Done(call)),
                     Call::Resolve | Call::PutMedia => {
                         control.data_endpoint().await.map(Answer::Endpoint)
@@ -238,6 +266,7 @@ impl Driver {
         if offset_ms != std::mem::replace(&mut self.offset_ms, offset_ms) {
             self.handle(Input::ClockOffset(offset_ms));
         }
+        self.tell_who_asks();
         let mut under_way = UnderWay::Nothing;
         match answer {
             Answer::Described(described) => self.handle(Input::Described(described)),
@@ -247,8 +276,12 @@ impl Driver {
                 self.handle(Input::Done(Call::Resolve));
             }
             Answer::Opened(response) => {
+                let until = response.until().map(|end| {
+                    let left = end.duration_since(self.keyring.now()).unwrap_or_default();
+                    self.clock.now() + left
+                });
                 under_way = UnderWay::Response(response);
-                self.handle(Input::Opened);
+                self.handle(Input::Opened { until });
             }
             Answer::Failed(failure) => {
                 self.body = None;
@@ -256,6 +289,22 @@ impl Driver {
             }
         }
         under_way
+    }
+
+    /// For the log: which source has won, and the region that was found.
+    fn tell_who_asks(&mut self) {
+        let source = self.keyring.from();
+        if source != self.source
+            && let Some(source) = source
+        {
+            self.source = Some(source.clone());
+            tell(&*self.callbacks, &Event::Credentials { source });
+        }
+        if let Some(region) = self.keyring.found_region().filter(|_| !self.region_told) {
+            self.region_told = true;
+            let Region { name, assumed } = region.clone();
+            tell(&*self.callbacks, &Event::Region { name, assumed });
+        }
     }
 }
 

@@ -8,11 +8,9 @@ use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
 
-pub(crate) use crate::session::answer::said_in;
-use crate::session::{
-    Call, Cause, Failure,
-    answer::{self, printable},
-};
+use super::credentials::NoKeys;
+pub(crate) use crate::session::answer::{printable, said_in};
+use crate::session::{Call, Cause, Failure, answer};
 
 /// The request cannot be made.
 pub(crate) fn request(call: Call, message: impl Into<String>) -> Failure {
@@ -25,14 +23,10 @@ pub(crate) fn request(call: Call, message: impl Into<String>) -> Failure {
 
 /// No answer: what happened on the way to `place`.
 pub(crate) fn transport(call: Call, place: &str, error: &(dyn Error + 'static)) -> Failure {
-    let mut message = format!("no answer from {place}: {}", chain(error));
-    if message.contains("UnknownIssuer") {
-        message += " (its CA is not one that this machine trusts; SSL_CERT_FILE can name it)";
-    }
     Failure {
         call,
         cause: Cause::Transport,
-        message,
+        message: format!("no answer from {place}: {}", chain(error)),
     }
 }
 
@@ -47,7 +41,10 @@ pub(crate) fn credentials(call: Call, error: &CredentialsError) -> Failure {
     Failure {
         call,
         cause,
-        message: format!("no credentials: {}", chain(error)),
+        message: match find::<NoKeys>(error) {
+            Some(why) => printable(&why.to_string()),
+            None => format!("no credentials: {}", chain(error)),
+        },
     }
 }
 

@@ -2,18 +2,25 @@
 //!
 //! Belongs here: everything that touches a socket. Does not belong here: policy (asks [`crate::session`]), GStreamer.
 
+mod body;
 mod clock;
 mod control;
+pub mod credential_file;
 mod credentials;
 mod driver;
+mod endpoints;
 mod failure;
+mod http;
 mod intake;
+mod proxy;
 mod put_media;
 mod runtime;
 mod sign;
 mod signing_clock;
+mod trust;
 
 pub use clock::wall_now;
+pub use credentials::{DEFAULT_REGION, IotCertificate, Role};
 pub use intake::{DrainError, PutError};
 pub(crate) use {
     clock::{Clock, Patience},
@@ -23,33 +30,95 @@ pub(crate) use {
     signing_clock::SigningClock,
 };
 
+use std::path::PathBuf;
+
 use crate::{definition::Invalid, secret::Secret};
 
-/// Where the service is and who asks.
+/// Name and version of this library.
+pub const DEFAULT_USER_AGENT: &str = concat!("kvssink/", env!("CARGO_PKG_VERSION"));
+
+/// Where the service is, who asks, and on what way.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// AWS region, such as `us-west-2`; also that of the signatures.
-    pub region: String,
+    /// AWS region, such as `us-west-2`; also that of the signatures. `None`: that of the profile, that of the instance
+    /// (only where credentials come from the default chain), else [`DEFAULT_REGION`]; found out when it is needed.
+    pub region: Option<String>,
     /// URI of the control plane, when it is not the region's own: `http` or `https`. The data endpoint that it names may
     /// be `http` only if it is.
     pub endpoint: Option<String>,
+    /// Only endpoints that are validated by FIPS 140, as always in GovCloud. Not together with `endpoint`.
+    pub use_fips: bool,
+    /// An endpoint that has IPv6 addresses, too; it does not change `endpoint`.
+    pub use_dual_stack: bool,
     /// Who asks.
     pub credentials: Credentials,
+    /// Profile of the AWS configuration files that has credentials and region. For [`Credentials::DefaultChain`] it is
+    /// then the only source. `None`: `AWS_PROFILE`, else `default`.
+    pub profile: Option<String>,
+    /// A role that is assumed with these credentials, and then asks instead.
+    pub role: Option<Role>,
     /// `User-Agent` of PutMedia, and the application name of the control plane's.
     pub user_agent: String,
+    /// CAs instead of those of the platform: a PEM file, or a directory of such files. `None`: by the environment
+    /// (`KVSSINK_CA_CERT_PATH`, `SSL_CERT_FILE`, `SSL_CERT_DIR`), else the platform's.
+    pub ca_file: Option<String>,
+    /// URI of the HTTP proxy, with user and password if it wants any. `None`: by the environment (`HTTPS_PROXY`,
+    /// `HTTP_PROXY`, `ALL_PROXY`). `NO_PROXY` counts for both.
+    pub proxy: Option<Secret>,
+}
+
+/// The region is found out, and the default chain of credentials asked.
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            region: None,
+            endpoint: None,
+            use_fips: false,
+            use_dual_stack: false,
+            credentials: Credentials::DefaultChain,
+            profile: None,
+            role: None,
+            user_agent: DEFAULT_USER_AGENT.into(),
+            ca_file: None,
+            proxy: None,
+        }
+    }
 }
 
 impl Service {
-    /// Checks what can be checked without asking anybody.
+    /// The service of a region, asked by the default chain of credentials; change the fields that are to be otherwise.
+    pub fn new(region: impl Into<String>) -> Self {
+        Self {
+            region: Some(region.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Checks what can be checked without asking anybody; reads the CAs.
     ///
     /// # Errors
-    /// [`Invalid`] names the setting; never with a password that stands in the endpoint.
+    /// [`Invalid`] names the setting; never with a password that stands in it.
     pub fn check(&self) -> Result<(), Invalid> {
-        control::check_region(&self.region)?;
+        if let Some(region) = &self.region {
+            endpoints::check_region(region)?;
+        }
+        if let Credentials::Iot(iot) = &self.credentials {
+            iot.check()?;
+        }
+        if let Some(role) = &self.role {
+            role.check()?;
+        }
         if let Some(endpoint) = &self.endpoint {
-            control::parse_endpoint(endpoint)?;
+            endpoints::parse_endpoint(endpoint)?;
+            if self.use_fips {
+                return Err(Invalid::new(
+                    "use-fips",
+                    "nobody knows whether the endpoint that is given is validated by FIPS: unset one of both (also AWS_USE_FIPS_ENDPOINT, CONTROL_PLANE_URI)",
+                ));
+            }
         }
         put_media::check_user_agent(&self.user_agent)?;
+        http::Http::new(self)?;
         Ok(())
     }
 }
@@ -67,6 +136,14 @@ pub enum Credentials {
         /// Session token of temporary credentials.
         session_token: Option<Secret>,
     },
-    /// The default chain of the AWS SDKs: environment, profiles, containers, instance roles.
+    /// A file that somebody rewrites before they end ([`credential_file`]): it is read whenever a request is signed. When
+    /// it is missing or not whole, it is looked at again for 4 s.
+    File(PathBuf),
+    /// That file if it is there, else [`Self::DefaultChain`].
+    FileElseChain(PathBuf),
+    /// The credentials provider of AWS IoT.
+    Iot(IotCertificate),
+    /// The default chain of the AWS SDKs: environment, profiles (with SSO and processes), web identity, containers,
+    /// instance roles.
     DefaultChain,
 }

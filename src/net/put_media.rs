@@ -1,26 +1,14 @@
 //! PutMedia: one request whose body and response flow at the same time.
 //!
 //! In: the data endpoint and the chunks of the body. Out: the bytes of the response, which are acks, or a [`Failure`].
-//! Belongs here: the head, its signature, the life of the connection. Does not belong here: what the bytes mean
-//! ([`crate::session`], [`crate::mkv`]), when to open and to close.
+//! Belongs here: the head, its signature, the life of the connection. Does not belong here: how the body gets into it
+//! ([`super::body`]), what the bytes mean ([`crate::session`], [`crate::mkv`]), when to open and to close.
 
-use std::{
-    collections::VecDeque,
-    io,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::{
-    Credentials,
-    provider::{ProvideCredentials, SharedCredentialsProvider},
-};
+use aws_credential_types::{Credentials, provider::error::CredentialsError};
 use aws_smithy_async::time::TimeSource;
 use bytes::Bytes;
-use futures_core::Stream;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{DATE, HOST, TRANSFER_ENCODING, USER_AGENT},
@@ -28,7 +16,16 @@ use http::{
 use reqwest::{Body, Client, redirect};
 use tokio::sync::mpsc;
 
-use super::{Service, control::DataEndpoint, failure, sign, signing_clock::SigningClock};
+use super::{
+    Service,
+    body::{Link, Media},
+    credentials::Keyring,
+    endpoints::DataEndpoint,
+    failure,
+    http::Http,
+    sign,
+    signing_clock::SigningClock,
+};
 use crate::{
     definition::{Invalid, StreamDefinition, TimecodeType},
     session::{Call, Failure},
@@ -50,38 +47,39 @@ const ACKS_REQUIRED: HeaderName =
 #[derive(Debug)]
 pub(crate) struct PutMedia {
     client: Client,
-    credentials: SharedCredentialsProvider,
-    region: String,
+    keyring: Keyring,
     /// All headers that do not change: all but those of the time, the host and the signature.
     headers: HeaderMap,
     patience: Duration,
     clock: SigningClock,
+    http: Http,
 }
 
 impl PutMedia {
-    /// A client that has not connected yet. Reads the certificates of the platform (`SSL_CERT_FILE` instead of them, if
-    /// set) and the proxies of the environment. Needs no runtime.
+    /// A client that has not connected yet. Reads the certificates of the platform, unless others are given. Needs no
+    /// runtime.
     ///
     /// # Errors
     /// [`Invalid`] when the user agent cannot be a header, or there are no certificates.
     pub(crate) fn new(
         service: &Service,
         definition: &StreamDefinition,
-        credentials: SharedCredentialsProvider,
+        keyring: Keyring,
         clock: SigningClock,
+        http: &Http,
     ) -> Result<Self, Invalid> {
         Ok(Self {
-            client: client(service, definition)?,
-            credentials,
-            region: service.region.clone(),
+            client: client(service, definition, http)?,
+            keyring,
             headers: headers(service, definition)?,
             patience: definition.completion_timeout,
             clock,
+            http: http.clone(),
         })
     }
 
     /// Connects, sends the head, and waits for that of the response; once more when it was refused for the time of its
-    /// signature only. `body` goes out meanwhile and afterwards: each chunk at once, and the terminating one when its
+    /// signature only, or for keys that are others now. `body` goes out meanwhile and afterwards: each chunk at once, and the terminating one when its
     /// sender is dropped. Dropping this future, or the [`Response`], aborts the connection: the receiver of the body is
     /// dropped, and no terminating chunk is sent.
     pub(crate) async fn open(
@@ -99,14 +97,14 @@ impl PutMedia {
                 response.link.accepted();
                 return Ok(response);
             }
-            let failure = response.refusal(self.patience).await;
+            let failure = self.http.explained(response.refusal(self.patience).await);
             let date = response.head.headers().get(DATE);
             let date = date.and_then(|date| date.to_str().ok());
-            let learnt =
-                !again && endpoint.is_authentic() && self.clock.learn(signed_ms, &failure, date);
+            let learnt = endpoint.is_authentic() && self.clock.learn(signed_ms, &failure, date);
+            let worth_it = !again && (learnt || self.keyring.renewed(&failure).await);
             media = match response.link.cut() {
-                Some(media) if learnt => media.rewound(),
-                _ => return Err(failure),
+                Some(media) if worth_it => media.rewound(),
+                _ => return Err(self.keyring.explained(failure)),
             };
             again = true;
         }
@@ -118,30 +116,40 @@ impl PutMedia {
         start: Timestamp,
         media: Media,
     ) -> Result<Response, Failure> {
-        let keys = tokio::time::timeout(self.patience, self.credentials.provide_credentials());
+        let keys = tokio::time::timeout(self.patience, self.keyring.keys());
         let keys = keys
             .await
             .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(self.patience)))
             .map_err(|error| failure::credentials(Call::PutMedia, &error))?;
+        let region = self.keyring.region_for(Call::PutMedia).await?;
         let url = endpoint.url("putMedia");
         let headers = self
-            .signed(&url, &endpoint.host(), start, &keys, self.clock.now())
+            .signed(
+                &url,
+                &endpoint.host(),
+                start,
+                &keys,
+                region,
+                self.clock.now(),
+            )
             .map_err(|error| failure::request(Call::PutMedia, failure::chain(&*error)))?;
-        let link = Link(Arc::new(Mutex::new(Flow {
-            media: Some(media),
-            waiting: None,
-        })));
-        let body = MediaBody(Arc::clone(&link.0));
+        let (link, body) = Link::new(media);
         let request = self.client.post(&url).headers(headers);
         let request = request.body(Body::wrap_stream(body)).send();
         let head = Box::pin(request).await.map_err(|error| {
             if error.is_builder() {
                 failure::request(Call::PutMedia, failure::chain(&error))
             } else {
-                failure::transport(Call::PutMedia, &url, &error.without_url())
+                self.http
+                    .failure(Call::PutMedia, &url, &error.without_url())
             }
         })?;
-        Ok(Response { head, url, link })
+        Ok(Response {
+            head,
+            url,
+            link,
+            until: keys.expiry(),
+        })
     }
 
     fn signed(
@@ -150,22 +158,27 @@ impl PutMedia {
         host: &str,
         start: Timestamp,
         keys: &Credentials,
+        region: &str,
         now: SystemTime,
     ) -> Result<HeaderMap, sign::Unsigned> {
         let mut headers = self.headers.clone();
         headers.insert(HOST, HeaderValue::from_str(host)?);
         headers.insert(START_TIMESTAMP, HeaderValue::from_str(&start.to_string())?);
-        sign::sign(url, &mut headers, keys, &self.region, now)?;
+        sign::sign(url, &mut headers, keys, region, now)?;
         Ok(headers)
     }
 }
 
-fn client(service: &Service, definition: &StreamDefinition) -> Result<Client, Invalid> {
+fn client(
+    service: &Service,
+    definition: &StreamDefinition,
+    http: &Http,
+) -> Result<Client, Invalid> {
     // No time limit over all: a session lasts for 45 minutes. That it ends when the peer takes nothing for 30 s is
     // reqwest's default (TCP_USER_TIMEOUT on Linux); so ends too what was aborted with bytes that the peer does not take.
-    let builder = || {
-        Client::builder()
-            .http1_only()
+    let builder = || -> Result<_, Invalid> {
+        let builder = http.client_builder()?.http1_only();
+        Ok(builder
             .connect_timeout(definition.connection_timeout)
             .tcp_nodelay(true)
             .tcp_keepalive(KEEPALIVE)
@@ -173,14 +186,15 @@ fn client(service: &Service, definition: &StreamDefinition) -> Result<Client, In
             .tcp_keepalive_retries(3)
             .pool_max_idle_per_host(0)
             .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
+            .retry(reqwest::retry::never()))
     };
     let plain = |endpoint: &String| endpoint.starts_with("http:");
-    builder()
+    let bare = builder()?.tls_certs_only([]);
+    builder()?
         .build()
         .or_else(|error| match &service.endpoint {
             // A machine without certificates can still talk to a local service.
-            Some(endpoint) if plain(endpoint) => builder().tls_certs_only([]).build(),
+            Some(endpoint) if plain(endpoint) => bare.build(),
             _ => Err(error),
         })
         .map_err(|error| {
@@ -227,9 +241,16 @@ pub(crate) struct Response {
     head: reqwest::Response,
     url: String,
     link: Link,
+    /// When the keys end that it was signed with.
+    until: Option<SystemTime>,
 }
 
 impl Response {
+    /// When the keys end that it was signed with.
+    pub(crate) fn until(&self) -> Option<SystemTime> {
+        self.until
+    }
+
     /// The next bytes; `None` is the clean end. Cancel safe.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
         self.head
@@ -268,107 +289,6 @@ impl Response {
             header(["x-amzn-requestid", "x-amz-request-id"]),
             said.as_deref(),
         )
-    }
-}
-
-/// The body on its way from its sender to the connection.
-#[derive(Debug)]
-struct Flow {
-    /// `None` when the connection is aborted.
-    media: Option<Media>,
-    /// The connection, when it waits for media.
-    waiting: Option<Waker>,
-}
-
-/// What is to be sent.
-#[derive(Debug)]
-struct Media {
-    chunks: mpsc::Receiver<Bytes>,
-    /// What goes before them: it was taken by a connection that was refused.
-    before: VecDeque<Bytes>,
-    /// What was taken so far, until the request is accepted. The session gives no more than a header before that.
-    taken: Option<VecDeque<Bytes>>,
-}
-
-impl Media {
-    fn new(chunks: mpsc::Receiver<Bytes>) -> Self {
-        Self {
-            chunks,
-            before: VecDeque::new(),
-            taken: Some(VecDeque::new()),
-        }
-    }
-
-    /// For another connection.
-    fn rewound(mut self) -> Self {
-        let taken = self.taken.get_or_insert_default();
-        taken.append(&mut self.before);
-        std::mem::swap(taken, &mut self.before);
-        self
-    }
-
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let chunk = match self.before.pop_front() {
-            Some(chunk) => Poll::Ready(Some(chunk)),
-            None => self.chunks.poll_recv(cx),
-        };
-        if let (Poll::Ready(Some(chunk)), Some(taken)) = (&chunk, &mut self.taken) {
-            taken.push_back(chunk.clone());
-        }
-        chunk
-    }
-}
-
-fn lock(flow: &Mutex<Flow>) -> MutexGuard<'_, Flow> {
-    flow.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The interest in the connection. Dropping it frees the body at once; the connection itself may still be stuck with
-/// what it has taken, when the peer does not read.
-#[derive(Debug)]
-struct Link(Arc<Mutex<Flow>>);
-
-impl Link {
-    /// Nothing has to be sent again.
-    fn accepted(&self) {
-        if let Some(media) = &mut lock(&self.0).media {
-            media.taken = None;
-        }
-    }
-
-    /// Aborts the connection: what it was to send.
-    fn cut(&self) -> Option<Media> {
-        let mut flow = lock(&self.0);
-        let (media, waiting) = (flow.media.take(), flow.waiting.take());
-        drop(flow);
-        if let Some(connection) = waiting {
-            connection.wake();
-        }
-        media
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        drop(self.cut());
-    }
-}
-
-/// The connection's end of the body. It ends with the sender of the media, unless the [`Link`] is dropped before: then it
-/// fails, because a clean end would tell the service that the last fragment is whole.
-struct MediaBody(Arc<Mutex<Flow>>);
-
-impl Stream for MediaBody {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut flow = lock(&self.0);
-        let Some(media) = &mut flow.media else {
-            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
-        };
-        let chunk = media.poll_next(cx);
-        flow.waiting = chunk.is_pending().then(|| cx.waker().clone());
-        chunk.map(|chunk| chunk.map(Ok))
     }
 }
 
@@ -418,14 +338,13 @@ pub(super) mod peer {
 
 #[cfg(test)]
 mod tests {
-    use aws_credential_types::provider::{self, error::CredentialsError, future};
     use test_case::test_case;
     use tokio::net::TcpStream;
 
     use super::*;
     use crate::{
         definition::StreamName,
-        net::{Credentials, credentials, sign::check},
+        net::{Credentials, sign::check},
         secret::Secret,
         session::Cause,
     };
@@ -434,7 +353,6 @@ mod tests {
 
     fn service() -> Service {
         Service {
-            region: "us-west-2".into(),
             endpoint: Some("http://127.0.0.1".into()),
             credentials: Credentials::Static {
                 access_key: "AKID".into(),
@@ -442,6 +360,7 @@ mod tests {
                 session_token: Some(Secret::new("T0K3N")),
             },
             user_agent: "kvssink/0.1.0 (test)".into(),
+            ..Service::new("us-west-2")
         }
     }
 
@@ -450,10 +369,14 @@ mod tests {
     }
 
     fn put_media() -> PutMedia {
-        let service = service();
+        put_media_of(&service())
+    }
+
+    fn put_media_of(service: &Service) -> PutMedia {
         let clock = SigningClock::default();
-        let credentials = credentials::provider(&service.credentials, &service.region, &clock);
-        PutMedia::new(&service, &definition(), credentials, clock).unwrap()
+        let http = Http::new(service).unwrap();
+        let keyring = Keyring::new(service, &definition(), &clock, &http);
+        PutMedia::new(service, &definition(), keyring, clock, &http).unwrap()
     }
 
     fn endpoint(uri: &str) -> DataEndpoint {
@@ -832,42 +755,31 @@ mod tests {
         );
     }
 
-    #[derive(Debug)]
-    struct Nobody;
-
-    impl ProvideCredentials for Nobody {
-        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-        where
-            Self: 'a,
-        {
-            let nobody: provider::Result = Err(CredentialsError::not_loaded("none here"));
-            future::ProvideCredentials::ready(nobody)
-        }
-    }
-
     #[tokio::test]
     async fn without_credentials_nothing_is_sent() {
-        let put_media = PutMedia {
-            credentials: SharedCredentialsProvider::new(Nobody),
-            ..put_media()
+        let service = Service {
+            credentials: Credentials::File("/nowhere/credential".into()),
+            ..service()
         };
+        let put_media = put_media_of(&service);
         let (_sender, body) = mpsc::channel(1);
         let nowhere = endpoint("http://127.0.0.1:1");
         let failure = put_media.open(&nowhere, Timestamp::ZERO, body).await;
         let failure = failure.unwrap_err();
         assert_eq!(failure.cause, Cause::Credentials);
-        assert!(failure.message.contains("none here"), "{failure}");
+        assert!(failure.message.contains("/nowhere/credential"), "{failure}");
     }
 
     #[tokio::test]
     async fn nothing_that_is_shown_has_a_secret() {
         let put_media = put_media();
-        let keys = put_media.credentials.provide_credentials().await.unwrap();
+        let keys = put_media.keyring.keys().await.unwrap();
         let headers = put_media.signed(
             "http://a/putMedia",
             "a",
             Timestamp::ZERO,
             &keys,
+            "us-west-2",
             SystemTime::UNIX_EPOCH,
         );
         let shown = format!("{put_media:?} {:?}", headers.unwrap());

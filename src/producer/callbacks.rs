@@ -17,6 +17,9 @@ use crate::{
 pub trait StreamCallbacks: Send + Sync + 'static {
     /// The stream exists, is ACTIVE, and its data endpoint is known. Once.
     fn ready(&self) {}
+    /// The stream has another retention than its definition; it is changed only with
+    /// [`update_retention`](crate::definition::StreamDefinition::update_retention).
+    fn retention_differs(&self, has: Duration, wanted: Duration) {}
     /// The service acknowledged a fragment.
     fn ack(&self, ack: &Ack) {}
     /// The way to the service is lost; it is tried again. Once per outage.
@@ -40,6 +43,11 @@ pub trait StreamCallbacks: Send + Sync + 'static {
     /// The device's clock is wrong: signatures go by the service's, which is so many milliseconds ahead (behind, if
     /// negative). 0: it is right again. Timestamps of frames are not changed.
     fn clock_offset(&self, millis: i64) {}
+    /// Where the credentials are from, in words, never what they are; for a log. When they are used for the first time, and
+    /// when it changes.
+    fn credentials(&self, source: &str) {}
+    /// The region, if it had to be found out. `assumed`: nothing names one, so it is the default. Once.
+    fn region(&self, name: &str, assumed: bool) {}
     /// Frames cannot be used until a key frame comes.
     fn key_frame_needed(&self) {}
     /// Everything that was put before the end was asked for ([`super::Stream::drain`],
@@ -61,6 +69,7 @@ pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
     match event {
         Event::State(name) => callbacks.state(name),
         Event::Ready => callbacks.ready(),
+        Event::RetentionDiffers { has, wanted } => callbacks.retention_differs(*has, *wanted),
         Event::Ack(ack) => callbacks.ack(ack),
         Event::ConnectionLost(failure) => callbacks.connection_lost(failure),
         Event::ConnectionRestored { outage, resending } => {
@@ -87,6 +96,8 @@ pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
         } => callbacks.duration_pressure(*duration, *buffer_duration),
         Event::LatencyPressure { latency } => callbacks.latency_pressure(*latency),
         Event::ClockOffset { millis } => callbacks.clock_offset(*millis),
+        Event::Credentials { source } => callbacks.credentials(source),
+        Event::Region { name, assumed } => callbacks.region(name, *assumed),
         Event::KeyFrameNeeded => callbacks.key_frame_needed(),
         Event::Drained => callbacks.drained(),
         Event::Failed(error) => callbacks.error(error),

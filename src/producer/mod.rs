@@ -5,17 +5,15 @@
 //! use gstkvssink::{
 //!     definition::{StreamDefinition, StreamName},
 //!     media::{Codec, Frame, Track, TrackNumber},
-//!     net::{Credentials, Service},
+//!     net::Service,
 //!     producer::Producer,
 //!     time::Timestamp,
 //! };
 //! # fn encoder() -> (bytes::Bytes, Vec<(u64, bool, bytes::Bytes)>) { (bytes::Bytes::new(), Vec::new()) }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let service = Service {
-//!     region: "eu-central-1".into(),
-//!     endpoint: None,
-//!     credentials: Credentials::DefaultChain,
 //!     user_agent: "my-camera/1.0".into(),
+//!     ..Service::new("eu-central-1")
 //! };
 //! let producer = Producer::new("my-camera", service)?;
 //! let stream = producer.create_stream(StreamDefinition::new(StreamName::new("cam1")?), Arc::new(()))?;

@@ -16,6 +16,27 @@ const IDLE: Duration = Duration::from_secs(10);
 /// kvs-facts §1).
 const ROTATION: Duration = Duration::from_secs(40 * 60);
 
+/// A session is renewed before its credentials end: it lives on without (kvs-facts §9, which is inferred), but only until
+/// it is cut. In the last quarter of what is left to them, as long as any fragment is (20 s) and three times that at most;
+/// the keyring has others by then, in their last quarter at the latest.
+const CREDENTIALS_LEAD: Duration = Duration::from_secs(60);
+/// Credentials that end so soon have none after them yet: to begin anew at once would bring nothing.
+const SHORTEST_LIFE: Duration = Duration::from_secs(2);
+
+/// When a session is to be followed by another that was asked for at `opened`, and whose credentials end as they say `now`.
+pub(super) fn rotation(opened: Mono, now_and_end: Option<(Mono, Mono)>) -> Mono {
+    let by_service = opened + ROTATION;
+    let Some((now, end)) = now_and_end else {
+        return by_service;
+    };
+    let left = end.saturating_since(now);
+    if left < SHORTEST_LIFE {
+        return by_service;
+    }
+    let lead = (left / 4).min(CREDENTIALS_LEAD);
+    by_service.min(now + (left - lead))
+}
+
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Due {
@@ -57,7 +78,7 @@ impl Session {
                 [
                     self.ack_due(link.due),
                     idle.then(|| (self.last_frame + IDLE, Due::Frame)),
-                    (!link.last).then(|| (link.opened + ROTATION, Due::Rotation)),
+                    (!link.last).then_some((link.rotation, Due::Rotation)),
                 ]
                 .into_iter()
                 .flatten()
@@ -112,5 +133,27 @@ impl Session {
         if let Some(link) = self.state.link_mut() {
             link.last = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    #[test_case(None, 2400; "credentials without an end")]
+    #[test_case(Some(12 * 3600), 2400; "half a day")]
+    #[test_case(Some(2000), 1941; "a minute before the end")]
+    #[test_case(Some(8), 7; "the last quarter")]
+    #[test_case(Some(1), 2400; "nearly at their end")]
+    #[test_case(Some(0), 2400; "at their end")]
+    fn a_session_is_renewed_before_its_credentials_end(life_s: Option<u64>, expected_s: u64) {
+        let opened = Mono::from_secs(100);
+        // It was answered a second later.
+        let now = Mono::from_secs(101);
+        let end = life_s.map(|s| (now, now + Duration::from_secs(s)));
+        let expected = opened + Duration::from_secs(expected_s);
+        assert_eq!(rotation(opened, end), expected);
     }
 }

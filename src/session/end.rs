@@ -143,6 +143,9 @@ impl Session {
                 "stream {} does not exist and allow-create-stream is false: create it, or allow it to be created. {failure}",
                 self.definition.name
             ),
+            Fatal::NotAuthorized if status == Some(407) => {
+                format!("not let through by the proxy. {failure}")
+            }
             Fatal::NotAuthorized => {
                 format!("not authorized: check the credentials, their region and policy. {failure}")
             }

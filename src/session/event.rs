@@ -18,6 +18,13 @@ pub enum Event {
     State(&'static str),
     /// The stream exists, is ACTIVE, and its data endpoint is known. Once.
     Ready,
+    /// The stream exists and has another retention than its definition. Once, unless it changes.
+    RetentionDiffers {
+        /// That of the stream; whole hours.
+        has: Duration,
+        /// That of the definition; whole hours.
+        wanted: Duration,
+    },
     /// The service acknowledged a fragment.
     Ack(Ack),
     /// The connection, or the way to the service, is lost. Once per outage, which lasts until a fragment is PERSISTED.
@@ -78,6 +85,18 @@ pub enum Event {
     ClockOffset {
         /// In milliseconds; negative: it is behind; 0: the clock is right again.
         millis: i64,
+    },
+    /// Where the credentials are from, in words; when they are used for the first time, and when it changes.
+    Credentials {
+        /// The source, never what it gave.
+        source: String,
+    },
+    /// The region had to be found out. Once.
+    Region {
+        /// Which.
+        name: String,
+        /// Nothing names one: it is the default.
+        assumed: bool,
     },
     /// Frames cannot be used until a key frame comes: the encoder may be asked for one.
     KeyFrameNeeded,

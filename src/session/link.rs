@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    Ack, AckKind, AckReader, Call, Cause, Event, Failure, Outage, Output, Session, policy,
+    Ack, AckKind, AckReader, Call, Cause, Event, Failure, Outage, Output, Session, deadlines,
+    policy,
     policy::Action,
     state::{Link, State},
 };
@@ -131,6 +132,7 @@ impl Session {
             tracks: first.tracks.clone(),
             clusters: 0,
             opened: now,
+            rotation: deadlines::rotation(now, None),
             last: false,
             due: None,
             acks: AckReader::default(),
@@ -140,13 +142,14 @@ impl Session {
         self.enter(State::Opening(link));
     }
 
-    pub(super) fn opened(&mut self, now: Mono) {
+    pub(super) fn opened(&mut self, now: Mono, until: Option<Mono>) {
         if !matches!(self.state, State::Opening(_)) {
             return;
         }
-        let State::Opening(link) = std::mem::replace(&mut self.state, State::New) else {
+        let State::Opening(mut link) = std::mem::replace(&mut self.state, State::New) else {
             return;
         };
+        link.rotation = deadlines::rotation(link.opened, until.map(|until| (now, until)));
         self.state = State::Streaming(link);
         self.stats.sessions += 1;
         self.tell(Event::State(self.state.name()));

@@ -26,6 +26,7 @@ mod event;
 mod frames;
 mod link;
 pub(crate) mod policy;
+mod prepare;
 mod pressure;
 #[cfg(test)]
 mod sim;
@@ -67,12 +68,15 @@ const ACTIVATION_POLL: Duration = Duration::from_millis(500);
 pub enum Input<'a> {
     /// DescribeStream answered.
     Described(Described),
-    /// CreateStream, TagStream or GetDataEndpoint succeeded.
+    /// CreateStream, TagStream, UpdateDataRetention or GetDataEndpoint succeeded.
     Done(Call),
     /// A call, or the attempt to open PutMedia, did not succeed.
     Failed(&'a Failure),
     /// PutMedia was answered with 200: media may flow.
-    Opened,
+    Opened {
+        /// When the credentials end that it was asked with.
+        until: Option<Mono>,
+    },
     /// Bytes of the response of PutMedia.
     Response(&'a [u8]),
     /// The response of PutMedia ended.
@@ -168,6 +172,12 @@ pub struct Session {
     /// The stream was made here: it will be ACTIVE, and then its tags are to be set.
     created: bool,
     ready: bool,
+    /// The retention that the stream has and that was told because it differs.
+    told_retention: Option<Duration>,
+    /// When the data endpoint was asked for.
+    resolved: Mono,
+    /// It is asked for again though it works.
+    refreshing: bool,
 }
 
 impl Session {
@@ -187,10 +197,13 @@ impl Session {
             outage: None,
             ending: None,
             ended: None,
-            keeps_nothing: false,
+            keeps_nothing: !definition.describe_before_put && definition.retention.is_zero(),
             full: false,
             created: false,
             ready: false,
+            told_retention: None,
+            resolved: Mono::ZERO,
+            refreshing: false,
             definition,
         }
     }
@@ -250,11 +263,11 @@ impl Session {
     pub fn handle(&mut self, now: Mono, input: Input<'_>) {
         match (input, self.state.call()) {
             (Input::Described(described), Some(Call::Describe)) => self.described(now, described),
-            (Input::Done(done), Some(call)) if done == call => self.go_on(call),
+            (Input::Done(done), Some(call)) if done == call => self.done(now, call),
             (Input::Failed(failure), Some(call)) if failure.call == call => {
                 self.failed(now, failure)
             }
-            (Input::Opened, Some(Call::PutMedia)) => self.opened(now),
+            (Input::Opened { until }, Some(Call::PutMedia)) => self.opened(now, until),
             (Input::Response(bytes), Some(Call::PutMedia)) => self.response(now, bytes),
             (Input::Closed, Some(Call::PutMedia)) => self.response_ended(now),
             (Input::Suspended(time), _) => self.suspended(time),
@@ -268,48 +281,10 @@ impl Session {
         self.advance(now);
     }
 
-    fn described(&mut self, now: Mono, described: Described) {
-        self.keeps_nothing = described.retention.is_zero();
-        match described.status {
-            StreamStatus::Active if self.created && !self.definition.tags.is_empty() => {
-                self.call(Call::Tag)
-            }
-            StreamStatus::Active => {
-                self.created = false;
-                self.call(Call::Resolve);
-            }
-            StreamStatus::Creating | StreamStatus::Deleting => self.enter(State::Activating {
-                again: now + ACTIVATION_POLL,
-            }),
-        }
-    }
-
-    /// The call succeeded, or can be done without.
-    fn go_on(&mut self, call: Call) {
-        match call {
-            Call::Create => {
-                self.created = true;
-                self.call(Call::Describe);
-            }
-            Call::Describe | Call::Tag => {
-                if call == Call::Tag {
-                    self.created = false;
-                }
-                self.call(Call::Resolve);
-            }
-            Call::Resolve => {
-                self.created = false;
-                self.enter(State::Ready);
-                if !self.ready {
-                    self.ready = true;
-                    self.tell(Event::Ready);
-                }
-            }
-            Call::PutMedia => {}
-        }
-    }
-
     fn failed(&mut self, now: Mono, failure: &Failure) {
+        if std::mem::take(&mut self.refreshing) {
+            return self.keep_endpoint(now);
+        }
         let action = policy::on_failure(failure, self.stats.sessions > 0);
         self.act(now, action, failure, None);
     }
@@ -325,7 +300,7 @@ impl Session {
             call => Step::Call(call),
         };
         match action {
-            Action::GoOn => self.go_on(failure.call),
+            Action::GoOn => self.go_on(now, failure.call),
             // It was made just now, and not everybody at the service knows it yet.
             Action::Create if self.created => self.enter(State::Activating {
                 again: now + ACTIVATION_POLL,
@@ -370,8 +345,10 @@ impl Session {
     /// Steps that need no input.
     fn advance(&mut self, now: Mono) {
         match &self.state {
-            State::New => self.call(Call::Describe),
+            State::New if self.definition.describe_before_put => self.call(Call::Describe),
+            State::New => self.call(Call::Resolve),
             State::Unannounced if self.content_type().is_some() => self.call(Call::Create),
+            State::Ready if self.store.has_unsent() && self.is_endpoint_old(now) => self.refresh(),
             State::Ready if self.store.has_unsent() => self.open(now),
             State::Opening(_) | State::Streaming(_) | State::Draining(_) => self.advance_link(now),
             _ => {}

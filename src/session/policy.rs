@@ -14,6 +14,8 @@ pub enum Call {
     Create,
     /// TagStream.
     Tag,
+    /// UpdateDataRetention.
+    Retain,
     /// GetDataEndpoint.
     Resolve,
     /// PutMedia.
@@ -27,6 +29,7 @@ impl Call {
             Self::Describe => "DescribeStream",
             Self::Create => "CreateStream",
             Self::Tag => "TagStream",
+            Self::Retain => "UpdateDataRetention",
             Self::Resolve => "GetDataEndpoint",
             Self::PutMedia => "PutMedia",
         }
@@ -152,6 +155,10 @@ pub(crate) fn on_failure(failure: &Failure, streaming: bool) -> Action {
             | "NotAuthorizedException"
             | "TagsPerResourceExceededLimitException",
         ) => Action::GoOn,
+        // The stream works as it is.
+        (Call::Retain, "AccessDeniedException" | "NotAuthorizedException") => Action::GoOn,
+        // Somebody else changed it meanwhile.
+        (Call::Retain, "VersionMismatchException") => Action::Describe,
         // A minimal IAM policy has no DescribeStream (kvs-facts §2).
         (Call::Describe, "AccessDeniedException" | "NotAuthorizedException") => Action::GoOn,
         (_, "ResourceNotFoundException") => Action::Create,
@@ -164,13 +171,14 @@ pub(crate) fn on_failure(failure: &Failure, streaming: bool) -> Action {
             | "ResourceInUseException",
         ) => Action::RetrySlowly,
         (Call::PutMedia, "") if status == 404 => Action::Describe,
-        // Each error of the service has a name; this is a proxy's, or a captive portal's.
-        (_, "") if status != 408 => Action::RetrySlowly,
+        // Each error of the service has a name; this is a proxy's, or a captive portal's. One that wants a password does not
+        // go away by itself.
+        (_, "") if !matches!(status, 407 | 408) => Action::RetrySlowly,
         _ if denied(code) && streaming => Action::RetrySlowly,
         _ if denied(code) => Action::GiveUp(Fatal::NotAuthorized),
         _ => match status {
-            401 | 403 if streaming => Action::RetrySlowly,
-            401 | 403 => Action::GiveUp(Fatal::NotAuthorized),
+            401 | 403 | 407 if streaming => Action::RetrySlowly,
+            401 | 403 | 407 => Action::GiveUp(Fatal::NotAuthorized),
             408 => Action::Retry,
             429 | 500..=599 => Action::RetrySlowly,
             _ => Action::GiveUp(Fatal::Refused),
@@ -217,19 +225,21 @@ pub(crate) fn on_error_ack(id: u32) -> Action {
 mod tests {
     use super::*;
 
-    const CALLS: [Call; 5] = [
+    const CALLS: [Call; 6] = [
         Call::Describe,
         Call::Create,
         Call::Tag,
+        Call::Retain,
         Call::Resolve,
         Call::PutMedia,
     ];
-    const ANSWERS: [(u16, &str); 17] = [
+    const ANSWERS: [(u16, &str); 19] = [
         (400, "ClientLimitExceededException"),
         (400, "ConnectionLimitExceededException"),
         (400, "InvalidArgumentException"),
         (400, "InvalidEndpointException"),
         (400, "ResourceInUseException"),
+        (400, "VersionMismatchException"),
         (400, "AccessDeniedException"),
         (401, "NotAuthorizedException"),
         (403, "AccessDeniedException"),
@@ -237,6 +247,7 @@ mod tests {
         (403, ""),
         (404, "ResourceNotFoundException"),
         (404, ""),
+        (407, ""),
         (408, ""),
         (413, ""),
         (429, ""),

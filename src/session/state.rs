@@ -7,7 +7,8 @@
 //!     Unannounced ─▶ Creating ─▶ Describing                 ▼
 //!     Activating ─▶ Describing ─▶ Tagging ─▶ Resolving  BackingOff ─▶ the step that is due
 //! ```
-//! Stopped is reached from everywhere.
+//! New goes to Resolving at once without `describe_before_put`; Describing goes to Retaining, and on to Resolving, when the
+//! retention is to be updated; Ready goes to Resolving when the data endpoint is old. Stopped is reached from everywhere.
 
 use bytes::Bytes;
 
@@ -18,7 +19,7 @@ use crate::{fragment::Tracks, time::Mono};
 pub(super) enum State {
     /// Nothing was asked yet.
     New,
-    /// A call of the control plane is under way: Describing, Creating, Tagging, Resolving.
+    /// A call of the control plane is under way: Describing, Creating, Tagging, Retaining, Resolving.
     Calling(Call),
     /// The stream is to be created, and its media type is not known before its tracks are.
     Unannounced,
@@ -58,6 +59,8 @@ pub(super) struct Link {
     pub(super) clusters: u64,
     /// When it was asked for.
     pub(super) opened: Mono,
+    /// When another is to follow it.
+    pub(super) rotation: Mono,
     /// The fragment that is open, or was sent last, is its last.
     pub(super) last: bool,
     /// Since when an ack is due that has not come.
@@ -68,13 +71,14 @@ pub(super) struct Link {
 impl State {
     /// The names of all states, for tables.
     #[cfg(test)]
-    pub(super) const NAMES: [&'static str; 14] = [
+    pub(super) const NAMES: [&'static str; 15] = [
         "new",
         "unannounced",
         "describing",
         "creating",
         "activating",
         "tagging",
+        "retaining",
         "resolving",
         "ready",
         "opening",
@@ -92,6 +96,7 @@ impl State {
             Self::Calling(Call::Describe) => "describing",
             Self::Calling(Call::Create) => "creating",
             Self::Calling(Call::Tag) => "tagging",
+            Self::Calling(Call::Retain) => "retaining",
             Self::Calling(Call::Resolve) => "resolving",
             Self::Unannounced => "unannounced",
             Self::Activating { .. } => "activating",

@@ -137,6 +137,7 @@ impl Rig {
                 rig.rest();
             }
         }
+        rig.session.definition.update_retention = state == "retaining";
         let not_found = (404, "ResourceNotFoundException");
         match state {
             "describing" | "stopped" => {}
@@ -153,14 +154,14 @@ impl Rig {
             }
             _ => {
                 rig.described(StreamStatus::Active);
-                if state != "resolving" {
+                if !["retaining", "resolving"].contains(&state) {
                     rig.give(Input::Done(Call::Resolve));
                 }
                 if state == "backing-off" {
                     rig.answer(400, "ClientLimitExceededException");
                 }
                 if ["streaming", "draining", "closing"].contains(&state) {
-                    rig.give(Input::Opened);
+                    rig.give(Input::Opened { until: None });
                 }
                 if ["draining", "closing"].contains(&state) {
                     rig.session.set_tracks(&tracks(320)).unwrap();
@@ -213,7 +214,7 @@ fn happen(rig: &mut Rig, event: &str) {
         "lost" => rig.fail(Cause::Transport),
         "throttled" => rig.answer(400, "ClientLimitExceededException"),
         "denied" => rig.answer(403, "AccessDeniedException"),
-        "opened" => rig.give(Input::Opened),
+        "opened" => rig.give(Input::Opened { until: None }),
         "PERSISTED" => rig.response(PERSISTED),
         "ERROR 4006" => {
             rig.response(r#"{"EventType":"ERROR","FragmentTimecode":1000,"ErrorId":4006}"#)
@@ -260,6 +261,7 @@ fn cell(state: &str, event: &str) -> String {
             Output::Call(Call::Describe) => 'D',
             Output::Call(Call::Create) => 'C',
             Output::Call(Call::Tag) => 'T',
+            Output::Call(Call::Retain) => 'U',
             Output::Call(Call::Resolve | Call::PutMedia) => 'R',
             Output::Open { .. } => 'O',
             Output::CloseBody => 'e',
@@ -285,7 +287,7 @@ fn cell(state: &str, event: &str) -> String {
 
 const LEGEND: &str = "\
 · unchanged; else the state after it
-calls: D describe, C create, T tag, R resolve the endpoint, O open PutMedia, e end its body, x abort
+calls: D describe, C create, T tag, U update the retention, R resolve the endpoint, O open PutMedia, e end its body, x abort
 told:  ! connection lost, + restored, - frames dropped, F failed
 ended: = all is PERSISTED, # it is not
 ";

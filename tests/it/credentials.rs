@@ -2,9 +2,12 @@
 
 mod chain;
 mod container;
+mod errors;
 mod instance;
 mod iot;
+mod outlived;
 mod proxy;
+mod region;
 mod sts;
 
 use std::time::Duration;

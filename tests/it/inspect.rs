@@ -117,7 +117,10 @@ fn secrets_cannot_be_read_back() {
         .map(|property| property.name())
         .collect();
     write_only.sort_unstable();
-    assert_eq!(write_only, ["access-key", "secret-key", "session-token"]);
+    assert_eq!(
+        write_only,
+        ["access-key", "proxy", "secret-key", "session-token"]
+    );
 }
 
 /// The README's table of `stats` has each of its fields, and no other.
@@ -178,6 +181,9 @@ fn own_properties(element: &gst::Element) -> Vec<glib::ParamSpec> {
 fn text(value: &glib::Value) -> Option<String> {
     if let Ok(text) = value.get::<Option<String>>() {
         return text;
+    }
+    if let Ok(structure) = value.get::<Option<gst::Structure>>() {
+        return structure.map(|structure| structure.to_string());
     }
     if let Ok(number) = value.get::<u32>() {
         return Some(number.to_string());

@@ -70,7 +70,6 @@ impl Media {
 
 fn service_at(endpoint: &str) -> Service {
     Service {
-        region: "eu-central-1".into(),
         endpoint: Some(endpoint.into()),
         credentials: Credentials::Static {
             access_key: DEFAULT_ACCESS_KEY.into(),
@@ -78,6 +77,7 @@ fn service_at(endpoint: &str) -> Service {
             session_token: None,
         },
         user_agent: "tests/1.0".into(),
+        ..Service::new("eu-central-1")
     }
 }
 

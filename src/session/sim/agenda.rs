@@ -210,7 +210,7 @@ impl World {
                 }
             }
             Happening::Opened(id) if media(id) && !self.connections[&id].cut => {
-                self.session.handle(self.now, Input::Opened);
+                self.session.handle(self.now, Input::Opened { until: None });
             }
             Happening::Broken(id, failure) if media(id) => {
                 (self.under_way, self.body) = (None, None);

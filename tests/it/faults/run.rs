@@ -207,7 +207,6 @@ fn by_producer(course: &Arc<Course>, kind: Type) -> Ended {
         ..
     } = Options::default();
     let service = Service {
-        region: "eu-central-1".into(),
         endpoint: Some(course.local.endpoint().into()),
         credentials: Credentials::Static {
             access_key,
@@ -215,6 +214,7 @@ fn by_producer(course: &Arc<Course>, kind: Type) -> Ended {
             session_token: None,
         },
         user_agent: "tests/1.0".into(),
+        ..Service::new("eu-central-1")
     };
     let definition = StreamDefinition {
         streaming_type: match kind {

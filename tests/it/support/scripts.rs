@@ -31,7 +31,7 @@ pub(crate) fn plugin_file() -> PathBuf {
     file
 }
 
-/// The environment in which a program of GStreamer finds this plugin, and nobody's settings of AWS or TLS.
+/// The environment in which a program of GStreamer finds this plugin, and nobody's settings of AWS, TLS or proxies.
 pub(crate) fn with_plugin(mut command: Command) -> Command {
     // A folder of its own: beside the plugin lie libraries that are none.
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -47,10 +47,11 @@ pub(crate) fn with_plugin(mut command: Command) -> Command {
     symlink(&file, &link).unwrap();
     fs::rename(&link, plugins.join(file.file_name().unwrap())).unwrap();
     for (name, _) in std::env::vars_os() {
-        if ["AWS_", "SSL_CERT_"]
+        let shown = name.to_string_lossy();
+        let is_setting = ["AWS_", "SSL_CERT_", "KVSSINK_CA_"]
             .iter()
-            .any(|prefix| name.to_string_lossy().starts_with(prefix))
-        {
+            .any(|prefix| shown.starts_with(prefix));
+        if is_setting || shown.to_ascii_lowercase().ends_with("_proxy") {
             command.env_remove(name);
         }
     }

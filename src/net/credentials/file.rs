@@ -1,0 +1,193 @@
+//! The credential file, and every other small file that somebody may be writing just now.
+//!
+//! In: a path. Out: credentials, or one line that names property and file. The file is read whenever it is asked for
+//! credentials, so that a change is never missed: requests are rare, and it is small.
+//! Does not belong here: what stands in it ([`super::super::credential_file`]).
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use aws_credential_types::{
+    Credentials as Keys,
+    provider::{self, error::CredentialsError},
+};
+
+use super::NoKeys;
+use crate::net::credential_file::{self, FileCredentials};
+
+/// Most that is read of a file: credentials and certificates are a few KiB.
+const MAX_BYTES: u64 = 64 << 10;
+/// How often a file that is missing or not whole is looked at again, and how far apart: 4 s, longer than a rewrite takes,
+/// and below `completion-timeout`.
+const LOOKS: u32 = if cfg!(test) { 4 } else { 40 };
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// A file that somebody rewrites before its credentials end.
+#[derive(Clone, Debug)]
+pub(super) struct CredentialFile(pub(super) PathBuf);
+
+impl CredentialFile {
+    pub(super) fn exists(&self) -> bool {
+        self.0.exists()
+    }
+
+    pub(super) async fn keys(&self) -> provider::Result {
+        let mut looks = 0;
+        let mut before = None;
+        let found = loop {
+            let (found, ends) = match self.read().await {
+                Ok((found, ends)) => (Ok(found), ends),
+                Err(why) => (Err(why), false),
+            };
+            looks += 1;
+            // Without the end of its line, the last word may not be whole: it is to stay the same for a moment.
+            let stays = found.is_ok() && before.as_ref() == Some(&found);
+            if (found.is_ok() && ends) || stays || looks == LOOKS {
+                break found;
+            }
+            before = Some(found);
+            tokio::time::sleep(LOOK_AGAIN).await;
+        };
+        let found = found.map_err(|why| {
+            let text = format!("credential-path: {why}");
+            CredentialsError::not_loaded(NoKeys(text))
+        })?;
+        Ok(Keys::new(
+            found.access_key,
+            found.secret_key.expose(),
+            found.session_token.map(|token| token.expose().to_owned()),
+            found.expiration,
+            "kvssink",
+        ))
+    }
+
+    /// With true if its line has an end.
+    async fn read(&self) -> Result<(FileCredentials, bool), String> {
+        let bytes = read(&self.0).await?;
+        let path = self.0.display();
+        let text = std::str::from_utf8(&bytes).map_err(|_| format!("{path} is not text"))?;
+        let found = credential_file::parse(text).map_err(|why| {
+            format!("{path} {why}; have it written whole, then renamed to its name")
+        })?;
+        Ok((found, text.ends_with('\n')))
+    }
+}
+
+/// A whole small file, on a thread that may block.
+pub(super) async fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let owned = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || read_now(&owned)).await;
+    let path = path.display();
+    match read {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => Err(format!(
+            "there is no file {path}; put it there, or name another"
+        )),
+        Ok(Err(error)) => Err(format!("cannot read {path}: {error}")),
+        Err(error) => Err(format!("cannot read {path}: {error}")),
+    }
+}
+
+fn read_now(path: &Path) -> io::Result<Vec<u8>> {
+    // A pipe would hang, a device may have no end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let text = format!("it has more than {} KiB", MAX_BYTES >> 10);
+        return Err(io::Error::other(text));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::net::failure;
+
+    async fn error_of(file: &CredentialFile) -> String {
+        let error = file.keys().await.unwrap_err();
+        failure::credentials(crate::session::Call::Describe, &error).message
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_anew_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CredentialFile(dir.path().join("credential"));
+        fs::write(&file.0, "CREDENTIALS AKID1 s3cr3t\n").unwrap();
+        assert_eq!(file.keys().await.unwrap().access_key_id(), "AKID1");
+        // The same size, perhaps within the resolution of the file's time.
+        fs::write(&file.0, "CREDENTIALS AKID2 s3cr3t\n").unwrap();
+        assert_eq!(file.keys().await.unwrap().access_key_id(), "AKID2");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_being_written_is_read_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CredentialFile(dir.path().join("credential"));
+        fs::write(&file.0, "CREDENTIALS AKID1 2030-01-02T03:04:05Z s3cr").unwrap();
+        let (keys, ()) = tokio::join!(file.keys(), async {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let whole = "CREDENTIALS AKID1 2030-01-02T03:04:05Z s3cr3t t0k3n\n";
+            fs::write(&file.0, whole).unwrap();
+        });
+        let keys = keys.unwrap();
+        assert_eq!(keys.session_token(), Some("t0k3n"));
+        assert!(keys.expiry().is_some());
+    }
+
+    /// All words are there, but the last one is not whole.
+    #[tokio::test]
+    async fn a_token_that_is_being_written_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CredentialFile(dir.path().join("credential"));
+        let whole = "CREDENTIALS AKID1 2030-01-02T03:04:05Z s3cr3t t0k3n";
+        fs::write(&file.0, &whole[..whole.len() - 2]).unwrap();
+        let (keys, ()) = tokio::join!(file.keys(), async {
+            tokio::time::sleep(LOOK_AGAIN / 2).await;
+            fs::write(&file.0, whole).unwrap();
+        });
+        assert_eq!(keys.unwrap().session_token(), Some("t0k3n"));
+    }
+
+    #[tokio::test]
+    async fn an_error_names_the_property_the_file_and_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CredentialFile(dir.path().join("credential"));
+        let path = file.0.display().to_string();
+        let cases = [
+            (None, "there is no file"),
+            (
+                Some("CREDENTIALS AKID s3cr3t-half 2030".as_bytes()),
+                "has 4 words",
+            ),
+            (Some(b"\xff\xfe"), "is not text"),
+            (Some(&[b' '; (64 << 10) + 1]), "more than 64 KiB"),
+        ];
+        for (content, expected) in cases {
+            if let Some(content) = content {
+                fs::write(&file.0, content).unwrap();
+            }
+            let error = error_of(&file).await;
+            assert!(error.starts_with("credential-path: "), "{error}");
+            assert!(error.contains(&path) && error.contains(expected), "{error}");
+            assert!(
+                !error.contains("s3cr3t") && !error.contains('\n'),
+                "{error}"
+            );
+        }
+        let directory = CredentialFile(dir.path().into());
+        let error = error_of(&directory).await;
+        assert!(error.contains("it is not a file"), "{error}");
+    }
+}

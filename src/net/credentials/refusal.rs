@@ -1,0 +1,31 @@
+//! Which refusals of the service speak of keys, so that others may help.
+
+use crate::session::{Call, Cause, Failure};
+
+/// The service does not know these keys, or not any more ("Common Errors").
+pub(super) fn is_unknown_or_expired(code: &str) -> bool {
+    matches!(
+        code,
+        "ExpiredTokenException"
+            | "ExpiredToken"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+    )
+}
+
+/// Other keys may be taken. That a call is not allowed is no news of DescribeStream, which a minimal policy does not
+/// have; and whatever has no name was not said by the service.
+pub(super) fn is_about_keys(failure: &Failure) -> bool {
+    let Cause::Answer { status, code, .. } = &failure.cause else {
+        return false;
+    };
+    let forbidden = matches!(
+        code.as_str(),
+        "AccessDeniedException" | "NotAuthorizedException"
+    );
+    let of_token = failure.message.contains("security token");
+    is_unknown_or_expired(code)
+        || (matches!(status, 401 | 403)
+            && !code.is_empty()
+            && (of_token || !(forbidden && failure.call == Call::Describe)))
+}
