@@ -24,6 +24,7 @@ fuzz_target!(|answer: &[u8]| {
         Call::Describe,
         Call::Create,
         Call::Tag,
+        Call::Retain,
         Call::Resolve,
         Call::PutMedia,
     ];
