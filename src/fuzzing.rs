@@ -51,7 +51,11 @@ pub fn refusal(
 
 /// Why the stream ends with this failure, if it does.
 pub fn gives_up(failure: &Failure, streaming: bool) -> Option<Fatal> {
-    match policy::on_failure(failure, streaming) {
+    let before = match streaming {
+        true => policy::Before::Streaming,
+        false => policy::Before::Nothing,
+    };
+    match policy::on_failure(failure, before) {
         policy::Action::GiveUp(fatal) => Some(fatal),
         _ => None,
     }

@@ -47,12 +47,12 @@ pub use policy::{Call, Cause, Failure, Fatal};
 
 use backoff::Backoff;
 use end::Ending;
-use policy::Action;
+use policy::{Action, Before};
 use pressure::Pressure;
 use state::{State, Step};
 
 use crate::{
-    definition::StreamDefinition,
+    definition::{StreamDefinition, StreamingType},
     fragment::{Cutter, DropReason, Store},
     time::{Mono, Timestamp},
 };
@@ -281,11 +281,19 @@ impl Session {
         self.advance(now);
     }
 
+    fn before(&self) -> Before {
+        match self.definition.streaming_type {
+            _ if self.stats.sessions == 0 => Before::Nothing,
+            StreamingType::Offline => Before::Offline,
+            StreamingType::Realtime | StreamingType::NearRealtime => Before::Streaming,
+        }
+    }
+
     fn failed(&mut self, now: Mono, failure: &Failure) {
         if std::mem::take(&mut self.refreshing) {
             return self.keep_endpoint(now);
         }
-        let action = policy::on_failure(failure, self.stats.sessions > 0);
+        let action = policy::on_failure(failure, self.before());
         self.act(now, action, failure, None);
     }
 

@@ -136,13 +136,25 @@ pub enum Fatal {
     Internal,
 }
 
-/// The policy for a call. `streaming` is true once media was accepted: what worked before is worth waiting for.
-pub(crate) fn on_failure(failure: &Failure, streaming: bool) -> Action {
+/// What was before a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// No media was accepted yet.
+    Nothing,
+    /// Media was accepted: what worked before is worth waiting for.
+    Streaming,
+    /// The same, of a file: nobody waits for credentials that are refused, since nothing is lost by an ERROR.
+    Offline,
+}
+
+/// The policy for a call.
+pub(crate) fn on_failure(failure: &Failure, before: Before) -> Action {
+    let streaming = before == Before::Streaming;
     let (status, code) = match &failure.cause {
         Cause::Transport if failure.call == Call::PutMedia => return Action::Resolve,
         Cause::Transport => return Action::Retry,
         Cause::Request => return Action::GiveUp(Fatal::Settings),
-        Cause::Credentials if streaming => return Action::RetrySlowly,
+        Cause::Credentials if before != Before::Nothing => return Action::RetrySlowly,
         Cause::Credentials => return Action::GiveUp(Fatal::NotAuthorized),
         Cause::Answer { status, code, .. } => (*status, code.as_str()),
     };
@@ -317,25 +329,26 @@ mod tests {
             ("no request can be made".to_owned(), Cause::Request),
         ];
         for (answer, cause) in answers.into_iter().chain(others) {
-            let actions = |streaming| {
+            let actions = |before| {
                 CALLS.map(|call| {
                     let failure = Failure {
                         call,
                         cause: cause.clone(),
                         message: String::new(),
                     };
-                    words(on_failure(&failure, streaming))
+                    words(on_failure(&failure, before))
                 })
             };
-            let (before, after) = (actions(false), actions(true));
-            let when = if before == after {
-                ""
-            } else {
-                "before media was taken"
-            };
-            calls += &row(&[&[answer.as_str(), when], &before[..]].concat());
-            if before != after {
-                calls += &row(&[&[answer.as_str(), "later"], &after[..]].concat());
+            let mut whens = vec![
+                ("before media was taken", actions(Before::Nothing)),
+                ("later", actions(Before::Streaming)),
+                ("later, offline", actions(Before::Offline)),
+            ];
+            if whens.iter().all(|(_, actions)| *actions == whens[0].1) {
+                whens = vec![("", whens[0].1)];
+            }
+            for (when, actions) in whens {
+                calls += &row(&[&[answer.as_str(), when], &actions[..]].concat());
             }
         }
         let mut acks = head(&["ERROR ack", "name", "what is done"]);

@@ -147,7 +147,12 @@ fn meet(fault: &str, clip: &Clip) -> String {
     for property in sink.list_properties() {
         if property.flags().contains(gst::glib::ParamFlags::READABLE) {
             let value = sink.property_value(property.name());
-            writeln!(said, "{}: {value:?}", property.name()).unwrap();
+            // GStreamer's own text of a structure that is not there is a CRITICAL.
+            let text = match value.get::<Option<gst::Structure>>() {
+                Ok(structure) => format!("{structure:?}"),
+                Err(_) => format!("{value:?}"),
+            };
+            writeln!(said, "{}: {text}", property.name()).unwrap();
         }
     }
     fed.heard.stop(&fed.pipeline);

@@ -7,7 +7,9 @@ pub(crate) struct Case {
     pub(crate) fault: &'static str,
     pub(crate) when: When,
     pub(crate) through: Through,
-    pub(crate) end: End,
+    /// See [`Self::end`].
+    end: End,
+    error_offline: bool,
     /// Outages, each of them announced by one WARNING.
     pub(crate) outages: usize,
     /// `connection-staleness`, in seconds.
@@ -85,6 +87,7 @@ const fn case(fault: &'static str, outages: usize) -> Case {
         when: When::Start,
         through: Through::Element,
         end: End::AllThere,
+        error_offline: false,
         outages,
         staleness_s: 60,
         frames: 125,
@@ -121,6 +124,22 @@ impl Case {
             through: Through::Element,
             end: End::TooLong,
             ..Self::away(fault, frames)
+        }
+    }
+
+    /// Offline it ends with an ERROR.
+    const fn error_offline(self) -> Self {
+        Self {
+            error_offline: true,
+            ..self
+        }
+    }
+
+    /// How it ends in this streaming type.
+    pub(crate) fn end(&self, kind: Type) -> End {
+        match kind {
+            Type::Offline if self.error_offline => End::Error,
+            _ => self.end,
         }
     }
 
@@ -178,9 +197,11 @@ pub(crate) const CASES: &[Case] = &[
         .ends(End::Error, REFUSED),
     case("http:PutMedia:401:2", 1)
         .when(When::MiddleWithCut)
+        .error_offline()
         .note(WORKED),
     case("http:PutMedia:403/ExpiredTokenException:2", 1)
         .when(When::MiddleWithCut)
+        .error_offline()
         .note(WORKED),
     case("http:PutMedia:404", 1).when(When::MiddleWithCut),
     case("http:PutMedia:503:2", 1).when(When::MiddleWithCut),
@@ -218,4 +239,4 @@ const CLOCK: &str = "signed again by the clock of the service";
 const POISON: &str = "refused twice, then skipped; the rest arrives";
 const REFUSED: &str = "it cannot work, however often it is tried";
 const DENIED: &str = "wrong credentials, or no permission";
-const WORKED: &str = "what worked before is worth waiting for";
+const WORKED: &str = "what worked before is worth waiting for; but not for a file";

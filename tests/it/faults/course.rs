@@ -11,7 +11,7 @@ use gstkvssink::{
     session::{Ack, AckKind, Failure},
 };
 
-use super::cases::{Case, End, When};
+use super::cases::{Case, End, Type, When};
 use crate::support::{PATIENCE, feed::hash, service_with};
 
 /// Of every case; each has a service of its own.
@@ -95,7 +95,7 @@ impl Course {
         }
         if self.case.when.is_start() {
             // After an ERROR nothing strikes any more.
-            if self.case.end == End::Error {
+            if self.case.end(Type::Realtime) == End::Error {
                 return;
             }
         } else {

@@ -49,12 +49,9 @@ pub(crate) struct Line {
 impl Line {
     pub(crate) fn cells(&self) -> [String; COLUMNS.len()] {
         let Case {
-            fault,
-            when,
-            end,
-            note,
-            ..
+            fault, when, note, ..
         } = self.case;
+        let end = self.case.end(self.kind);
         let dropped: Vec<_> = self
             .dropped
             .iter()

@@ -89,13 +89,13 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
     let [frames_in, persisted, dropped, pending] = ended.accounts;
     assert_eq!((frames_in, pending), (persisted + dropped, 0));
     assert_eq!(state.outages, case.outages, "WARNINGs");
-    assert_eq!(ended.eos, case.end != End::Error);
+    assert_eq!(ended.eos, case.end(kind) != End::Error);
     if ended.eos {
         assert_eq!(frames_in, state.sent.len() as u64);
         assert_eq!(verdict.once + verdict.twice, persisted);
         assert_eq!(missing.len() as u64, dropped);
         let reasons: Vec<_> = ended.dropped.iter().map(|(name, _)| &**name).collect();
-        let expected: &[&str] = match case.end {
+        let expected: &[&str] = match case.end(kind) {
             End::OneRejected => &["rejected"],
             End::TooLong => &["age"],
             _ => &[],
@@ -129,7 +129,7 @@ fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
         } else {
             30
         },
-        if course.case.end == End::TooLong {
+        if course.case.end(kind) == End::TooLong {
             2
         } else {
             120
@@ -166,7 +166,7 @@ fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
     let stats = pipeline.stats("sink");
     assert_eq!(
         heard.errors("sink").len(),
-        usize::from(course.case.end == End::Error),
+        usize::from(course.case.end(kind) == End::Error),
         "{heard:#?}"
     );
     assert_eq!(
