@@ -201,6 +201,11 @@ impl StreamDefinition {
                 format!("{} h is more than 87600 h", self.retention.as_secs() / 3600),
             ));
         }
+        if self.update_retention && !self.describe_before_put {
+            let reason =
+                "needs describe-before-put: a stream that is not described has no known retention";
+            return Err(Invalid::new("update-retention", reason));
+        }
         if self.tags.len() > MAX_STREAM_TAGS {
             return Err(Invalid::new(
                 "stream-tags",

@@ -224,7 +224,7 @@ impl StreamCallbacks for Report {
                 _ => gst::warning!(
                     CAT,
                     obj = element,
-                    "the device's clock is wrong: the service's is {millis} ms ahead, and signatures go by that"
+                    "the device's clock is wrong: the service's is {millis} ms ahead, and signatures go by that: set it (NTP), since timestamps go by the device's"
                 ),
             }
             let structure = gst::Structure::builder("kvs-clock-offset")

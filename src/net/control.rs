@@ -703,7 +703,10 @@ mod tests {
                 refused_again,
                 match last == taken {
                     true => Ok(()),
-                    false => Err("Signature not yet current".to_owned()),
+                    false => Err(
+                        "Signature not yet current (the device's clock is wrong: set it, by NTP)"
+                            .to_owned()
+                    ),
                 }
             );
         }

@@ -5,14 +5,13 @@
 
 use std::{
     collections::HashMap,
-    mem::{Discriminant, discriminant},
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use reqwest::Url;
 
-use super::{Clock, Credentials, Service, signing_clock::is_authentic};
+use super::{Clock, Service, signing_clock::is_authentic};
 use crate::{
     definition::{Invalid, StreamName},
     time::Mono,
@@ -105,7 +104,8 @@ struct Key {
     region: Option<String>,
     /// A region that is not set depends on these.
     profile: Option<String>,
-    credentials: Discriminant<Credentials>,
+    /// Who asks, without secrets: another account has streams of the same names.
+    identity: String,
     endpoint: Option<String>,
     use_fips: bool,
     use_dual_stack: bool,
@@ -126,7 +126,7 @@ impl Known {
         Self(Key {
             region: service.region.clone(),
             profile: service.profile.clone(),
-            credentials: discriminant(&service.credentials),
+            identity: format!("{:?} {:?}", service.credentials, service.role),
             endpoint: service.endpoint.clone(),
             use_fips: service.use_fips,
             use_dual_stack: service.use_dual_stack,

@@ -165,6 +165,10 @@ fn read(path: &Path, left: &mut u64) -> io::Result<Vec<String>> {
 }
 
 fn text(path: &Path, left: &mut u64) -> io::Result<String> {
+    // A pipe would hang, and with it the change of state.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(*left + 1).read_to_end(&mut bytes)?;
     *left = left

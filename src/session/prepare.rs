@@ -63,6 +63,10 @@ impl Session {
                 self.created = true;
                 self.call(Call::Describe);
             }
+            // It was made here, and nobody may describe it: its tags are still to be set.
+            Call::Describe if self.created && !self.definition.tags.is_empty() => {
+                self.call(Call::Tag)
+            }
             Call::Describe | Call::Tag | Call::Retain => {
                 if call == Call::Tag {
                     self.created = false;
@@ -186,6 +190,34 @@ mod tests {
         assert_eq!(described(&mut session, 2 * HOURS), ["GetDataEndpoint"]);
         session.handle(NOW, Input::Done(Call::Resolve));
         assert_eq!(rest(&mut session, NOW), ["O"]);
+    }
+
+    /// A policy need not allow DescribeStream: a stream that is made has its tags all the same.
+    #[test]
+    fn a_stream_that_nobody_may_describe_gets_its_tags() {
+        let mut session = session(|definition| {
+            definition.tags = [("site".to_owned(), "yard".to_owned())].into();
+        });
+        assert_eq!(rest(&mut session, NOW), ["DescribeStream"]);
+        let denied = (Call::Describe, 400, "AccessDeniedException");
+        assert_eq!(
+            fail(&mut session, NOW, denied.0, denied.1, denied.2),
+            ["GetDataEndpoint"]
+        );
+        key_frame(&mut session, NOW, 1000);
+        let missing = (Call::Resolve, 404, "ResourceNotFoundException");
+        assert_eq!(
+            fail(&mut session, NOW, missing.0, missing.1, missing.2),
+            ["CreateStream"]
+        );
+        session.handle(NOW, Input::Done(Call::Create));
+        assert_eq!(rest(&mut session, NOW), ["DescribeStream"]);
+        assert_eq!(
+            fail(&mut session, NOW, denied.0, denied.1, denied.2),
+            ["TagStream"]
+        );
+        session.handle(NOW, Input::Done(Call::Tag));
+        assert_eq!(rest(&mut session, NOW), ["GetDataEndpoint"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::support::{
     Pipeline,
     bus::{self, Heard, is_error},
     log::Lines,
-    properties, service, test_source,
+    properties, service, service_with, test_source,
 };
 
 /// What the element says must not have this in it.
@@ -140,6 +140,28 @@ fn an_unknown_stream_that_must_not_be_created_is_named() {
             .iter()
             .all(|request| request.api != "CreateStream")
     );
+}
+
+/// Signatures for another region than the service's are one ERROR, which names both and the property.
+#[test]
+fn a_wrong_region_is_one_error() {
+    let local = service_with(|options| options.region = Some("eu-central-1".into()));
+    let heard = run_into_error(&format!(
+        "{} ! kvssink name=sink stream-name=cam {} aws-region=eu-west-1",
+        test_source(500, 25, true),
+        properties(&local)
+    ));
+    let error = heard.the_error("sink");
+    assert!(
+        error.error().matches(gst::ResourceError::NotAuthorized),
+        "{error:?}"
+    );
+    let text = error.error().to_string();
+    for said in ["eu-west-1", "set aws-region"] {
+        assert!(text.contains(said), "{text}");
+    }
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(heard.warnings("sink").is_empty(), "{heard:#?}");
 }
 
 /// A setting that cannot work fails the change to READY, with one ERROR that names the property.

@@ -155,3 +155,28 @@ fn a_variable_that_names_no_ca_is_told() {
     }
     assert!(local.requests().is_empty(), "{:?}", local.requests());
 }
+
+/// A pipe in the place of a CA does not hang the change of state.
+#[test]
+fn a_pipe_is_no_ca() {
+    let local = service();
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("ca.pem");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for path in [&*pipe, dir.path()] {
+        let pipeline = Pipeline::new(&format!(
+            "{} ! kvssink name=sink stream-name=cam {} ca-file={}",
+            test_source(5, 5, false),
+            properties(&local),
+            path.display()
+        ));
+        let mut heard = Heard::of(&pipeline);
+        assert!(pipeline.0.set_state(gst::State::Playing).is_err());
+        heard.until(&pipeline, |message| is_error(message, "sink"));
+        heard.stop(&pipeline);
+        let text = heard.the_error("sink").error().to_string();
+        assert!(text.contains("ca-file"), "{text}");
+        assert!(text.contains(&path.display().to_string()), "{text}");
+    }
+}

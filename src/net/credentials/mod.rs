@@ -39,7 +39,7 @@ use crate::{
 };
 use chain::Chain;
 use file::CredentialFile;
-use refusal::{is_about_keys, is_unknown_or_expired};
+use refusal::{is_about_keys, is_of_signature, is_of_time, is_unknown_or_expired};
 
 /// The region when nobody names one: that of the C++ element.
 pub const DEFAULT_REGION: &str = "us-west-2";
@@ -221,6 +221,19 @@ impl Keyring {
 
     /// A refusal of keys, with the words that say whose they are and what to do.
     pub(crate) fn explained(&self, mut failure: Failure) -> Failure {
+        if let Cause::Answer { code, .. } = &failure.cause
+            && is_of_signature(code)
+            && let Some(region) = self.0.region.get()
+        {
+            let Region { name, .. } = region;
+            failure.message += &if is_of_time(&failure.message) {
+                " (the device's clock is wrong: set it, by NTP)".to_owned()
+            } else {
+                format!(
+                    " (signed for region {name}: set aws-region if the stream is in another; otherwise the secret key is wrong)"
+                )
+            };
+        }
         if let Cause::Answer { code, .. } = &failure.cause
             && is_unknown_or_expired(code)
             && let Some(from) = self.from()

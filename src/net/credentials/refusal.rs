@@ -13,6 +13,17 @@ pub(super) fn is_unknown_or_expired(code: &str) -> bool {
     )
 }
 
+/// The service comes to another signature: another secret key, or another region, than it has for these keys.
+pub(super) fn is_of_signature(code: &str) -> bool {
+    matches!(code, "InvalidSignatureException" | "SignatureDoesNotMatch")
+}
+
+/// The signature is of another time than the service's, more than five minutes off.
+pub(super) fn is_of_time(message: &str) -> bool {
+    let said = ["Signature expired", "Signature not yet current"];
+    said.iter().any(|said| message.contains(said))
+}
+
 /// Other keys may be taken. That a call is not allowed is no news of DescribeStream, which a minimal policy does not
 /// have; and whatever has no name was not said by the service.
 pub(super) fn is_about_keys(failure: &Failure) -> bool {
