@@ -20,7 +20,7 @@ use aws_credential_types::{
     provider::{ProvideCredentials, error::CredentialsError},
 };
 
-use super::NoKeys;
+use super::{NoKeys, refusal::is_settled};
 use crate::net::{failure, http::Http, signing_clock::SigningClock};
 
 /// The chain, with what all of its parts have in common.
@@ -116,9 +116,10 @@ fn of_profile(name: &str, error: &CredentialsError) -> CredentialsError {
     as_bad_as(error, text)
 }
 
-/// The same kind, in other words: one that mends by itself does so.
+/// The same kind, in other words: one that mends by itself does so. What STS refuses for good does not.
 fn as_bad_as(error: &CredentialsError, text: String) -> CredentialsError {
     match error {
+        _ if is_settled(&text) => CredentialsError::invalid_configuration(NoKeys(text)),
         CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => {
             CredentialsError::invalid_configuration(NoKeys(text))
         }

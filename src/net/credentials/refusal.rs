@@ -24,6 +24,20 @@ pub(super) fn is_of_time(message: &str) -> bool {
     said.iter().any(|said| message.contains(said))
 }
 
+/// STS says so of a request that will be refused again: keys, role or token are others than they should be.
+pub(super) fn is_settled(why: &str) -> bool {
+    let settled = [
+        "AccessDenied",
+        "ExpiredToken",
+        "InvalidClientTokenId",
+        "InvalidIdentityToken",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClient",
+        "ValidationError",
+    ];
+    settled.iter().any(|code| why.contains(code))
+}
+
 /// Other keys may be taken. That a call is not allowed is no news of DescribeStream, which a minimal policy does not
 /// have; and whatever has no name was not said by the service.
 pub(super) fn is_about_keys(failure: &Failure) -> bool {

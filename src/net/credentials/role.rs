@@ -6,7 +6,7 @@ use aws_credential_types::{
     provider::{self, ProvideCredentials, error::CredentialsError},
 };
 
-use super::{NoKeys, chain::Chain};
+use super::{NoKeys, chain::Chain, refusal::is_settled};
 use crate::{definition::Invalid, net::failure};
 
 /// What the session of a role is called if nothing else is said: CloudTrail shows it.
@@ -69,14 +69,15 @@ impl Role {
         assumed.map_err(|error| {
             let why = failure::chain(&error);
             let text = format!("role-arn: {} cannot be assumed: {why}", self.arn);
-            if why.contains("AccessDenied") {
-                let text = format!(
-                    "{text}; allow sts:AssumeRole to these credentials, and see the role's trust policy and role-external-id"
-                );
-                CredentialsError::invalid_configuration(NoKeys(text))
-            } else {
-                CredentialsError::provider_error(NoKeys(text))
+            if !is_settled(&why) {
+                return CredentialsError::provider_error(NoKeys(text));
             }
+            let remedy = if why.contains("AccessDenied") {
+                "allow sts:AssumeRole to these credentials, and see the role's trust policy and role-external-id"
+            } else {
+                "see the credentials that assume it"
+            };
+            CredentialsError::invalid_configuration(NoKeys(format!("{text}; {remedy}")))
         })
     }
 }

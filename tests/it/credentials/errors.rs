@@ -231,6 +231,24 @@ fn a_role_that_must_not_be_assumed() {
     });
 }
 
+/// The keys that are to assume the role are wrong: STS will not know them better later.
+#[test]
+fn keys_that_sts_does_not_know() {
+    let world = World::new();
+    let properties = format!(
+        "access-key=AKIDNOBODY secret-key=nothing role-arn={}",
+        world.sources().role_arn
+    );
+    let environment = [("AWS_ENDPOINT_URL_STS", world.sources().sts.as_str())];
+    in_process(&world, &properties, &environment, |text| {
+        assert!(text.contains("role-arn: arn:aws:iam::"), "{text}");
+        assert!(
+            text.contains("see the credentials that assume it"),
+            "{text}"
+        );
+    });
+}
+
 #[test]
 fn none_anywhere() {
     in_process(&World::new(), "", &[], |text| {
@@ -262,14 +280,38 @@ fn a_profile_of_sso_without_a_login() {
         ("AWS_CONFIG_FILE", config.to_str().unwrap()),
         ("HOME", world.sources().dir.to_str().unwrap()),
     ];
-    in_process(&world, "aws-profile=cameras", &environment, |text| {
+    // A WARNING: somebody may log in.
+    told(&world, "aws-profile=cameras", &environment, |said| {
+        let text = bus::text(said);
         assert!(text.contains("aws-profile: cameras gives no"), "{text}");
         assert!(text.contains("`aws sso login`"), "{text}");
     });
 }
 
-/// In a process with an environment of its own: what the first WARNING or ERROR says.
+/// In a process with an environment of its own: what its one ERROR says.
 fn in_process(world: &World, properties: &str, environment: &[(&str, &str)], check: impl Fn(&str)) {
+    told(world, properties, environment, |said| {
+        let gst::MessageView::Error(error) = said.view() else {
+            panic!("no ERROR: {said:?}")
+        };
+        let error = error.error();
+        assert!(
+            error.matches(gst::ResourceError::NotAuthorized),
+            "{error:?}"
+        );
+        let text = error.to_string();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        check(&text);
+    });
+}
+
+/// In a process with an environment of its own: its first WARNING or ERROR.
+fn told(
+    world: &World,
+    properties: &str,
+    environment: &[(&str, &str)],
+    check: impl Fn(&gst::Message),
+) {
     if let Some(task) = alone::task() {
         let pipeline = Pipeline::new(&format!(
             "{} ! kvssink name=sink stream-name=cam stop-stream-timeout=0 {task}",
@@ -281,7 +323,7 @@ fn in_process(world: &World, properties: &str, environment: &[(&str, &str)], che
             bus::is_warning(message) || is_error(message, "sink")
         });
         heard.stop(&pipeline);
-        return check(&bus::text(&said));
+        return check(&said);
     }
     let clean = [
         ("AWS_CONFIG_FILE", "/dev/null"),
