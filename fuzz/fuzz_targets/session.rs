@@ -60,7 +60,10 @@ enum Step {
     /// The wire takes so many chunks.
     Send(u8),
     /// What is under way succeeds.
-    Succeed,
+    Succeed {
+        /// Credentials end after so many seconds; 0: never.
+        life: u8,
+    },
     Describe {
         status: u8,
         keeps: bool,
@@ -195,7 +198,7 @@ impl World {
                 self.wait(until);
             }
             Step::Send(chunks) => self.send(chunks),
-            Step::Succeed => self.succeed(),
+            Step::Succeed { life } => self.succeed(life),
             Step::Describe { status, keeps } => {
                 let status = match status % 3 {
                     0 => StreamStatus::Active,
@@ -317,9 +320,12 @@ impl World {
         }
     }
 
-    fn succeed(&mut self) {
+    fn succeed(&mut self, life: u8) {
         match self.under_way {
-            Some(Call::PutMedia) => self.session.handle(self.now, Input::Opened),
+            Some(Call::PutMedia) => {
+                let until = (life > 0).then(|| self.now + Duration::from_secs(life.into()));
+                self.session.handle(self.now, Input::Opened { until });
+            }
             Some(Call::Describe) => self.describe(StreamStatus::Active, true),
             None => {}
             Some(call) => {

@@ -12,7 +12,10 @@ use super::{
     link::Connection,
     service::{Faults, Say, answer, transport},
 };
-use crate::session::{Call, Described, Event, Failure, Input, Output};
+use crate::{
+    session::{Call, Described, Event, Failure, Input, Output},
+    time::Mono,
+};
 
 /// Something that will come.
 pub(super) enum Happening {
@@ -156,6 +159,14 @@ impl World {
         }
     }
 
+    fn keys_end(&mut self) -> Option<Mono> {
+        let life = self.key_life?;
+        if self.keys_end.saturating_since(self.now) <= life / 4 {
+            self.keys_end = self.now + life;
+        }
+        Some(self.keys_end)
+    }
+
     /// The link is of no use from now on; the client learns it later, or never.
     fn break_off(&mut self, id: u64, after: Duration, failure: Failure) {
         let link = self.connections.get_mut(&id).unwrap();
@@ -210,7 +221,11 @@ impl World {
                 }
             }
             Happening::Opened(id) if media(id) && !self.connections[&id].cut => {
-                self.session.handle(self.now, Input::Opened { until: None });
+                let until = self.keys_end();
+                if let Some(end) = until {
+                    self.plan_at(end, Happening::Broken(id, transport(Call::PutMedia)));
+                }
+                self.session.handle(self.now, Input::Opened { until });
             }
             Happening::Broken(id, failure) if media(id) => {
                 (self.under_way, self.body) = (None, None);

@@ -47,6 +47,9 @@ pub(super) struct World {
     bytes_per_second: u64,
     /// A peer that takes nothing for so long is given up (TCP_USER_TIMEOUT).
     kernel_patience: Option<Duration>,
+    /// Credentials end so long after they were given, and connections with them. They are renewed in their last quarter.
+    key_life: Option<Duration>,
+    keys_end: Mono,
     under_way: Option<UnderWay>,
     /// The connection whose body is open.
     body: Option<u64>,
@@ -116,6 +119,8 @@ impl World {
             frames_left: u64::MAX,
             bytes_per_second: 1_000_000,
             kernel_patience: None,
+            key_life: None,
+            keys_end: Mono::ZERO,
             under_way: None,
             body: None,
             connections: BTreeMap::new(),

@@ -72,6 +72,8 @@ fn wild(seed: u64) -> World {
         deaf: rate(0.2),
     };
     world.faults.reordered = dice.bool();
+    // Longer than any fragment: one that outlasts the connections can never be sent whole.
+    world.key_life = one_of(&mut dice, 3).then(|| Duration::from_secs(dice.u64(60..400)));
     for _ in 0..dice.u32(0..3) {
         let from = world.now + Duration::from_millis(dice.u64(0..60_000));
         world
