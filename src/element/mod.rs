@@ -10,9 +10,15 @@ mod eos;
 mod gate;
 mod imp;
 mod iot_certificate;
+mod lane;
+mod metadata;
+mod pads;
+mod progress;
 mod properties;
 mod report;
 mod settings;
+mod signals;
+mod stamp;
 mod timeline;
 
 use gst::{glib, prelude::*};
@@ -42,6 +48,33 @@ pub enum StreamingType {
     /// Wait for room; drop nothing.
     #[enum_value(name = "Wait for room; drop nothing", nick = "offline")]
     Offline = 2,
+}
+
+/// Where producer timestamps come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstKvsSinkTimestampSource")]
+#[non_exhaustive]
+pub enum TimestampSource {
+    /// Running time, tied to the wall clock at the start; a drift of the clocks is followed slowly.
+    #[default]
+    #[enum_value(
+        name = "Running time, tied to the wall clock, whose drift is followed slowly",
+        nick = "pipeline-clock"
+    )]
+    PipelineClock = 0,
+    /// The camera's own clock, by `GstReferenceTimestampMeta` (NTP, UNIX or PTP time); the pipeline's until there is one.
+    #[enum_value(
+        name = "The camera's clock (GstReferenceTimestampMeta), once it is known",
+        nick = "reference-timestamp"
+    )]
+    ReferenceTimestamp = 1,
+    /// The wall clock when the buffer arrives.
+    #[enum_value(name = "When the buffer arrives", nick = "arrival")]
+    Arrival = 2,
+    /// The buffer's PTS, which is UNIX time in nanoseconds.
+    #[enum_value(name = "The PTS of the buffer, as UNIX time", nick = "buffer-pts")]
+    BufferPts = 3,
 }
 
 /// Registers the element under the name of the C++ element, and under one of its own for where both are installed.

@@ -13,12 +13,15 @@ use gst::{glib, prelude::*, subclass::prelude::*};
 use gst_base::prelude::*;
 
 use super::{
-    StreamingType,
+    StreamingType, TimestampSource,
     eos::Eos,
     gate::Gate,
     imp::State,
     iot_certificate,
-    settings::{DEFAULT_CREDENTIAL_PATH, DEFAULT_STREAM_NAME, DEFAULT_TRACK_NAME, Settings},
+    settings::{
+        DEFAULT_CREDENTIAL_PATH, DEFAULT_STREAM_NAME, DEFAULT_TRACK_NAME, FILE_ENDS_NOW, Settings,
+    },
+    signals,
 };
 use crate::{
     net::{DEFAULT_REGION, DEFAULT_USER_AGENT},
@@ -151,6 +154,63 @@ pub struct KvsSink {
     #[property(name = "user-agent", nick = "User agent",
         blurb = "HTTP user agent",
         get, set, type = Option<String>, member = user_agent, default = Some(DEFAULT_USER_AGENT), mutable_ready)]
+    #[property(name = "timestamp-source", nick = "Timestamp source",
+        blurb = "Where producer timestamps come from",
+        get, set, type = TimestampSource, member = timestamp_source, builder(TimestampSource::PipelineClock).mutable_ready())]
+    #[property(name = "frame-timecodes", nick = "Frame timecodes",
+        blurb = "false: as timestamp-source=arrival",
+        get, set, type = bool, member = frame_timecodes, default = true, mutable_ready)]
+    #[property(name = "use-original-pts", nick = "Use the original PTS",
+        blurb = "true: as timestamp-source=buffer-pts, where the PTS is UNIX time in nanoseconds",
+        get, set, type = bool, member = use_original_pts, default = false, mutable_ready)]
+    #[property(name = "file-start-time", nick = "File start time",
+        blurb = "Offline: UNIX time of the first frame in seconds; 0: the times of the file; unset: so that the file ends now",
+        get, set, type = u64, member = file_start_time_s, default = FILE_ENDS_NOW, mutable_ready)]
+    #[property(name = "disable-buffer-clipping", nick = "Disable buffer clipping",
+        blurb = "Send buffers outside of their segment, too",
+        get, set, type = bool, member = disable_buffer_clipping, default = false, mutable_ready)]
+    #[property(name = "track-timeout", nick = "Track timeout",
+        blurb = "Longest wait of the other tracks for one that gives nothing, in milliseconds",
+        get, set, type = u32, member = track_timeout_ms, default = 5000, mutable_ready)]
+    #[property(name = "upload-bandwidth", nick = "Upload bandwidth",
+        blurb = "Most that is uploaded, in bits per second; 0: no limit",
+        get, set, type = u64, member = upload_bandwidth_bps, default = 0, mutable_ready)]
+    #[property(name = "metadata-from-tags", nick = "Metadata from tags",
+        blurb = "Tags of the stream that become metadata of its fragments, by their GStreamer names, such as title,geo-location-name",
+        get, set, type = Option<String>, member = metadata_from_tags, mutable_ready)]
+    #[property(name = "get-kvs-metrics", nick = "Get KVS metrics",
+        blurb = "Emit stream-client-metric at each key frame",
+        get, set, type = bool, member = get_kvs_metrics, default = false, mutable_ready)]
+    #[property(name = "timecode-scale", nick = "Timecode scale",
+        blurb = "No effect: timecodes are in milliseconds",
+        get = |sink: &Self| sink.settings().unused.timecode_scale_ms,
+        set = |sink: &Self, ms: u32| sink.settings().unused.timecode_scale_ms = ms,
+        type = u32, default = 1, mutable_ready)]
+    #[property(name = "framerate", nick = "Frame rate",
+        blurb = "No effect: hint of the C++ element in frames per second",
+        get = |sink: &Self| sink.settings().unused.framerate,
+        set = |sink: &Self, rate: u32| sink.settings().unused.framerate = rate,
+        type = u32, default = 25, mutable_ready)]
+    #[property(name = "avg-bandwidth-bps", nick = "Average bandwidth",
+        blurb = "No effect: hint of the C++ element in bits per second",
+        get = |sink: &Self| sink.settings().unused.avg_bandwidth_bps,
+        set = |sink: &Self, bps: u32| sink.settings().unused.avg_bandwidth_bps = bps,
+        type = u32, default = 4_194_304, mutable_ready)]
+    #[property(name = "recalculate-metrics", nick = "Recalculate metrics",
+        blurb = "No effect: hint of the C++ element",
+        get = |sink: &Self| sink.settings().unused.recalculate_metrics,
+        set = |sink: &Self, on: bool| sink.settings().unused.recalculate_metrics = on,
+        type = bool, default = true, mutable_ready)]
+    #[property(name = "rotation-period", nick = "Rotation period",
+        blurb = "No effect: credentials are renewed before they end, whenever that is; in seconds",
+        get = |sink: &Self| sink.settings().unused.rotation_period_s,
+        set = |sink: &Self, s: u32| sink.settings().unused.rotation_period_s = s,
+        type = u32, default = 3600, mutable_ready)]
+    #[property(name = "log-config", nick = "Log configuration",
+        blurb = "No effect, and a warning: the log is GST_DEBUG=kvssink:5",
+        get = |sink: &Self| sink.settings().unused.log_config.clone(),
+        set = |sink: &Self, path: Option<String>| sink.settings().unused.log_config = path,
+        type = Option<String>, mutable_ready)]
     pub(super) settings: Mutex<Settings>,
 
     pub(super) state: Mutex<State>,
@@ -189,6 +249,10 @@ impl ObjectImpl for KvsSink {
                 .collect()
         });
         &PROPERTIES
+    }
+
+    fn signals() -> &'static [glib::subclass::Signal] {
+        signals::all()
     }
 
     fn set_property(&self, id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {

@@ -3,20 +3,23 @@
 //! Belongs here: defaults, units of the properties, precedence of property and environment, sentinel words of the C++
 //! element. Does not belong here: limits of the service (`definition` checks them).
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, num::NonZero, path::PathBuf, time::Duration};
 
-use super::{StreamingType, iot_certificate};
+use super::{StreamingType, TimestampSource, iot_certificate};
 use crate::{
     definition::{self, Fragmentation, Invalid, StreamDefinition, StreamName, TimecodeType},
     media,
     net::{Credentials, DEFAULT_USER_AGENT, Role, Service},
     secret::Secret,
+    time::Timestamp,
 };
 
 pub(super) const DEFAULT_STREAM_NAME: &str = "DEFAULT_STREAM";
 /// A file there is used, but need not be there.
 pub(super) const DEFAULT_CREDENTIAL_PATH: &str = ".kvs/credential";
 pub(super) const DEFAULT_TRACK_NAME: &str = "kinesis_video";
+/// `file-start-time` that is not set.
+pub(super) const FILE_ENDS_NOW: u64 = u64::MAX;
 
 /// One field per property, as it was set. `None`: not set.
 #[derive(Clone, Debug)]
@@ -61,6 +64,28 @@ pub(super) struct Settings {
     pub(super) codec_id: Option<String>,
     pub(super) track_name: Option<String>,
     pub(super) user_agent: Option<String>,
+    pub(super) timestamp_source: TimestampSource,
+    pub(super) frame_timecodes: bool,
+    pub(super) use_original_pts: bool,
+    pub(super) file_start_time_s: u64,
+    pub(super) disable_buffer_clipping: bool,
+    pub(super) track_timeout_ms: u32,
+    pub(super) upload_bandwidth_bps: u64,
+    pub(super) metadata_from_tags: Option<String>,
+    pub(super) get_kvs_metrics: bool,
+    /// Hints of the C++ element that have no effect here.
+    pub(super) unused: Unused,
+}
+
+/// Properties of the C++ element that are kept so that launch lines work, and have no effect.
+#[derive(Clone, Debug)]
+pub(super) struct Unused {
+    pub(super) timecode_scale_ms: u32,
+    pub(super) framerate: u32,
+    pub(super) avg_bandwidth_bps: u32,
+    pub(super) recalculate_metrics: bool,
+    pub(super) rotation_period_s: u32,
+    pub(super) log_config: Option<String>,
 }
 
 impl Default for Settings {
@@ -106,6 +131,23 @@ impl Default for Settings {
             codec_id: None,
             track_name: Some(DEFAULT_TRACK_NAME.into()),
             user_agent: Some(DEFAULT_USER_AGENT.into()),
+            timestamp_source: TimestampSource::PipelineClock,
+            frame_timecodes: true,
+            use_original_pts: false,
+            file_start_time_s: FILE_ENDS_NOW,
+            disable_buffer_clipping: false,
+            track_timeout_ms: 5000,
+            upload_bandwidth_bps: 0,
+            metadata_from_tags: None,
+            get_kvs_metrics: false,
+            unused: Unused {
+                timecode_scale_ms: 1,
+                framerate: 25,
+                avg_bandwidth_bps: 4_194_304,
+                recalculate_metrics: true,
+                rotation_period_s: 3600,
+                log_config: None,
+            },
         }
     }
 }
@@ -157,6 +199,8 @@ impl Settings {
             replay_duration: seconds(self.replay_duration_s),
             connection_staleness: seconds(self.connection_staleness_s),
             max_latency: seconds(self.max_latency_s),
+            track_timeout: Duration::from_millis(self.track_timeout_ms.into()),
+            bandwidth: NonZero::new(self.upload_bandwidth_bps.div_ceil(8)).map(NonZero::get),
             ..StreamDefinition::new(name)
         };
         definition.check()?;
@@ -204,6 +248,29 @@ impl Settings {
         };
         service.check()?;
         Ok((service, definition))
+    }
+
+    /// What the timestamps are; the C++ element's switches count where `timestamp-source` is not set.
+    pub(super) fn timestamp_source(&self) -> TimestampSource {
+        match self.timestamp_source {
+            TimestampSource::PipelineClock if self.use_original_pts => TimestampSource::BufferPts,
+            TimestampSource::PipelineClock if !self.frame_timecodes => TimestampSource::Arrival,
+            source => source,
+        }
+    }
+
+    /// When the first frame of a file was taken, as far as it is set; zero: its own times count.
+    pub(super) fn file_start(&self) -> Option<Timestamp> {
+        let offline = self.streaming_type == StreamingType::Offline;
+        let seconds = Some(self.file_start_time_s).filter(|s| offline && *s != FILE_ENDS_NOW)?;
+        Some(Timestamp::from_millis(seconds.saturating_mul(1000)))
+    }
+
+    /// Names of the tags that become metadata.
+    pub(super) fn metadata_from_tags(&self) -> Vec<String> {
+        let names = self.metadata_from_tags.iter().flat_map(|list| list.split(','));
+        let names = names.map(|name| name.trim().to_owned());
+        names.filter(|name| !name.is_empty()).collect()
     }
 
     /// Values of any type that GStreamer can write as a text.
