@@ -18,6 +18,9 @@ pub const MAX_KMS_KEY_ID: usize = 2048;
 /// Smallest `storage` that makes sense: a few seconds of a small camera.
 pub const MIN_STORAGE: u64 = 1 << 20;
 
+/// Least `bandwidth`, in bytes a second: an audio track of telephone quality. Less is a mistake of the unit.
+pub const MIN_BANDWIDTH: u64 = 1000;
+
 /// The name of a stream: 1–256 characters of `[a-zA-Z0-9_.-]` ("CreateStream", StreamName).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StreamName(String);
@@ -122,6 +125,13 @@ pub struct StreamDefinition {
     pub fragment_acks: bool,
     /// Where fragments are cut.
     pub fragmentation: Fragmentation,
+    /// Length of fragments where no video says where to cut: of audio alone, whatever `fragmentation` is.
+    pub fragment_duration: Duration,
+    /// How long the other tracks wait for one that gives nothing. Then they go on without it, and it is left out of the
+    /// header until it is back.
+    pub track_timeout: Duration,
+    /// Most bytes a second that are sent, with headers and with what is sent again; `None`: what the network takes.
+    pub bandwidth: Option<u64>,
     /// Bound of the media held in memory, in bytes.
     pub storage: u64,
     /// Oldest media kept (realtime and near-realtime).
@@ -159,6 +169,9 @@ impl StreamDefinition {
             timecode_type: TimecodeType::Absolute,
             fragment_acks: true,
             fragmentation: Fragmentation::EachKeyFrame,
+            fragment_duration: Duration::from_secs(2),
+            track_timeout: Duration::from_secs(5),
+            bandwidth: None,
             storage: 128 << 20,
             buffer_duration: Duration::from_secs(120),
             stop_timeout: Duration::from_secs(120),
@@ -230,12 +243,18 @@ impl StreamDefinition {
                 format!("{} bytes is less than 1 MiB", self.storage),
             ));
         }
+        if let Some(bytes) = self.bandwidth.filter(|bytes| *bytes < MIN_BANDWIDTH) {
+            let reason = format!("{bytes} bytes a second is less than {MIN_BANDWIDTH}");
+            return Err(Invalid::new("bandwidth", reason));
+        }
         let positive = [
             ("buffer-duration", self.buffer_duration),
             ("connection-timeout", self.connection_timeout),
             ("completion-timeout", self.completion_timeout),
             ("connection-staleness", self.connection_staleness),
             ("max-latency", self.max_latency),
+            ("fragment-duration", self.fragment_duration),
+            ("track-timeout", self.track_timeout),
         ];
         match positive.iter().find(|(_, value)| value.is_zero()) {
             Some((name, _)) => Err(Invalid::new(*name, "must be more than 0")),
@@ -366,6 +385,8 @@ mod tests {
             "kms-key-id"
         );
         assert_eq!(wrong(|d| d.storage = 1000), "storage-size");
+        assert_eq!(wrong(|d| d.bandwidth = Some(999)), "bandwidth");
+        assert_eq!(wrong(|d| d.track_timeout = Duration::ZERO), "track-timeout");
         assert_eq!(
             wrong(|d| d.buffer_duration = Duration::ZERO),
             "buffer-duration"

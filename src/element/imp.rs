@@ -255,7 +255,7 @@ impl KvsSink {
         };
         if let (Some(first), Some(stream)) = (first, self.stream()) {
             let key = !first.flags().contains(gst::BufferFlags::DELTA_UNIT);
-            stream.wait_for_room(bytes as u64, key);
+            stream.wait_for_room(TrackNumber::VIDEO, bytes as u64, key);
             self.gate.pass(|on| stream.interrupt(on));
         }
     }

@@ -16,8 +16,10 @@ use super::clock::Clock;
 use crate::{
     definition::Invalid,
     fragment::DropReason,
-    media::{Frame, Track},
-    session::{Input, Output, Refused, Session, Stats, StreamError},
+    media::{Frame, Track, TrackNumber},
+    session::{
+        EventMetadata, Input, InvalidMetadata, Output, Refused, Session, Stats, StreamError,
+    },
     time::{Mono, Timestamp},
 };
 
@@ -95,11 +97,11 @@ impl Intake {
         thread::current().id() == self.driver
     }
 
-    /// Waits until there is room for a frame of this many bytes, the stream has ended, or the wait is interrupted.
-    pub(crate) fn wait_for_room(&self, bytes: u64, key: bool) {
+    /// Waits until there is room for a frame of this track, the stream has ended, or the wait is interrupted.
+    pub(crate) fn wait_for_room(&self, track: TrackNumber, bytes: u64, key: bool) {
         let may_wait = !self.called_back();
         let mut state = self.lock();
-        while may_wait && !state.interrupted && !state.session.has_room(bytes, key) {
+        while may_wait && !state.interrupted && !state.session.has_room(track, bytes, key) {
             self.work.notify_one();
             state = self.wait(state);
         }
@@ -107,9 +109,20 @@ impl Intake {
 
     /// Takes a frame, whether there is room or not.
     pub(crate) fn take_frame(&self, frame: Frame) -> Result<(), PutError> {
-        let taken = self.lock().session.take_frame(self.clock.now(), frame);
-        self.work.notify_one();
+        let mut state = self.lock();
+        let taken = state.session.take_frame(self.clock.now(), frame);
+        self.taken(state);
         taken.map_err(|_| PutError::Stopped)
+    }
+
+    fn taken(&self, state: MutexGuard<'_, State>) {
+        let interleaves = state.session.interleaves();
+        drop(state);
+        if interleaves {
+            // The thread of another track may wait for this frame.
+            self.changed.notify_all();
+        }
+        self.work.notify_one();
     }
 
     /// Takes a frame. Waits for room only offline.
@@ -128,8 +141,7 @@ impl Intake {
             self.work.notify_one();
             state = self.wait(state);
         }
-        drop(state);
-        self.work.notify_one();
+        self.taken(state);
         Ok(())
     }
 
@@ -139,14 +151,61 @@ impl Intake {
     }
 
     pub(crate) fn set_tracks(&self, tracks: &[Track]) -> Result<(), Invalid> {
-        let outcome = self.lock().session.set_tracks(tracks);
-        self.work.notify_one();
-        outcome
+        self.act(|session| session.set_tracks(tracks))
+    }
+
+    pub(crate) fn expect_track(&self, track: TrackNumber) -> Result<(), Invalid> {
+        self.act(|session| session.expect_track(track))
+    }
+
+    pub(crate) fn set_track(&self, track: Track) -> Result<(), Invalid> {
+        self.act(|session| session.set_track(track))
+    }
+
+    pub(crate) fn end_track(&self, track: TrackNumber) {
+        let now = self.clock.now();
+        self.act(|session| session.end_track(now, track));
+    }
+
+    pub(crate) fn remove_track(&self, track: TrackNumber) {
+        self.act(|session| session.remove_track(track));
+    }
+
+    pub(crate) fn track_gap(&self, track: TrackNumber, until: Timestamp) {
+        let now = self.clock.now();
+        self.act(|session| session.track_gap(now, track, until));
+    }
+
+    pub(crate) fn end_fragment_of(&self, track: TrackNumber) {
+        self.act(|session| session.end_fragment_of(track));
     }
 
     pub(crate) fn end_fragment(&self) {
-        self.lock().session.end_fragment();
+        self.act(Session::end_fragment);
+    }
+
+    pub(crate) fn restart_time(&self) {
+        self.act(Session::restart_time);
+    }
+
+    pub(crate) fn put_metadata(
+        &self,
+        name: &str,
+        value: &str,
+        persistent: bool,
+    ) -> Result<(), InvalidMetadata> {
+        self.act(|session| session.put_metadata(name, value, persistent))
+    }
+
+    pub(crate) fn put_event(&self, event: EventMetadata) -> Result<(), InvalidMetadata> {
+        self.act(|session| session.put_event(event))
+    }
+
+    /// What one thread does may be what the driver, or the thread of another track, waits for.
+    fn act<T>(&self, act: impl FnOnce(&mut Session) -> T) -> T {
+        let outcome = self.with(act);
         self.work.notify_one();
+        outcome
     }
 
     /// While true, nobody waits for room or for a drain.
@@ -282,7 +341,6 @@ mod tests {
     use crate::{
         definition::{StreamDefinition, StreamName},
         fragment::tests::tracks,
-        media::TrackNumber,
     };
 
     const TIME: Duration = Duration::from_secs(10);

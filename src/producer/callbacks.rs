@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     fragment::DropReason,
+    media::TrackNumber,
     session::{Ack, Event, Failure, Stats, StreamError},
     time::{Timecode, Timestamp},
 };
@@ -48,6 +49,10 @@ pub trait StreamCallbacks: Send + Sync + 'static {
     fn credentials(&self, source: &str) {}
     /// The region, if it had to be found out. `assumed`: nothing names one, so it is the default. Once.
     fn region(&self, name: &str, assumed: bool) {}
+    /// A track gives nothing: the others go on without it, and it is left out of the header. Once, until it is back.
+    fn track_missing(&self, track: TrackNumber) {}
+    /// A track that was missing is sent again.
+    fn track_restored(&self, track: TrackNumber) {}
     /// Frames cannot be used until a key frame comes.
     fn key_frame_needed(&self) {}
     /// Everything that was put before the end was asked for ([`super::Stream::drain`],
@@ -98,6 +103,8 @@ pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
         Event::ClockOffset { millis } => callbacks.clock_offset(*millis),
         Event::Credentials { source } => callbacks.credentials(source),
         Event::Region { name, assumed } => callbacks.region(name, *assumed),
+        Event::TrackMissing { track } => callbacks.track_missing(*track),
+        Event::TrackRestored { track } => callbacks.track_restored(*track),
         Event::KeyFrameNeeded => callbacks.key_frame_needed(),
         Event::Drained => callbacks.drained(),
         Event::Failed(error) => callbacks.error(error),

@@ -40,9 +40,9 @@ pub use crate::net::{DrainError, PutError};
 use crate::{
     definition::{Invalid, StreamDefinition},
     fragment::DropReason,
-    media::{Frame, Track},
+    media::{Frame, Track, TrackNumber},
     net::{Clock, Driver, Intake, Patience, Runtime, Service, SigningClock},
-    session::{Fatal, Session, Stats, StreamError},
+    session::{EventMetadata, Fatal, InvalidMetadata, Session, Stats, StreamError},
     time::Timestamp,
 };
 
@@ -115,7 +115,76 @@ impl Stream {
         self.intake.set_tracks(tracks)
     }
 
-    /// Takes a frame, in decode order. Waits for room only when the stream is offline.
+    /// A source of this track is there, and its [`Self::set_track`] is to come: the others wait for it, at most
+    /// `track_timeout`.
+    ///
+    /// # Errors
+    /// [`Invalid`] when the stream has three tracks already.
+    pub fn expect_track(&self, track: TrackNumber) -> Result<(), Invalid> {
+        self.intake.expect_track(track)
+    }
+
+    /// A track, or another one of the same number: for the frames of this track that follow. Nothing is lost by it: another
+    /// header begins another PutMedia session at the next fragment. For sources whose tracks come one by one; where they
+    /// are known together, [`Self::set_tracks`].
+    ///
+    /// # Errors
+    /// [`Invalid`] when the stream has three others.
+    pub fn set_track(&self, track: Track) -> Result<(), Invalid> {
+        self.intake.set_track(track)
+    }
+
+    /// No frame of this track follows (unless one does): the others do not wait for it.
+    pub fn end_track(&self, track: TrackNumber) {
+        self.intake.end_track(track);
+    }
+
+    /// The track is gone, with what it was. What was put of it is sent.
+    pub fn remove_track(&self, track: TrackNumber) {
+        self.intake.remove_track(track);
+    }
+
+    /// No frame of this track comes before `until` (decode time): it is there, but silent, and the others need not wait.
+    pub fn track_gap(&self, track: TrackNumber, until: Timestamp) {
+        self.intake.track_gap(track, until);
+    }
+
+    /// Something of this track is missing before its next frame. Of video, what follows needs a key frame; of audio nothing
+    /// does.
+    pub fn end_fragment_of(&self, track: TrackNumber) {
+        self.intake.end_fragment_of(track);
+    }
+
+    /// What follows may have earlier timestamps than what was sent, since the clock that they are of is another. The open
+    /// fragment ends; the next key frame begins another PutMedia session, in which time may begin anew.
+    pub fn restart_time(&self) {
+        self.intake.restart_time();
+    }
+
+    /// A name and a value for the fragment that is open, or else the next one. A persistent one goes with each fragment from
+    /// there on, until it is put with an empty value.
+    ///
+    /// # Errors
+    /// [`InvalidMetadata`] names the limit of the service that it would break; then nothing was put.
+    pub fn put_metadata(
+        &self,
+        name: &str,
+        value: &str,
+        persistent: bool,
+    ) -> Result<(), InvalidMetadata> {
+        self.intake.put_metadata(name, value, persistent)
+    }
+
+    /// Asks the service for an image of the fragment that is open (or else the next one), for a notification, or both. The
+    /// stream must be configured for it (UpdateImageGenerationConfiguration, UpdateNotificationConfiguration).
+    ///
+    /// # Errors
+    /// [`InvalidMetadata`] names the limit of the service that it would break; then nothing was put.
+    pub fn put_event(&self, event: EventMetadata) -> Result<(), InvalidMetadata> {
+        self.intake.put_event(event)
+    }
+
+    /// Takes a frame, in decode order of its track. Waits for room only when the stream is offline.
     ///
     /// # Errors
     /// [`PutError::Interrupted`] gives the frame back when [`Self::interrupt`] ended the wait; [`PutError::Stopped`]
@@ -124,11 +193,11 @@ impl Stream {
         self.intake.put_frame(frame)
     }
 
-    /// Waits until there is room for a frame of this many bytes; only offline, and not while
-    /// [interrupted](Self::interrupt), nor in a callback. For threads that must not wait when they put: this, then
-    /// [`Self::take_frame`].
-    pub fn wait_for_room(&self, bytes: u64, key: bool) {
-        self.intake.wait_for_room(bytes, key);
+    /// Waits until there is room for a frame of this track and this many bytes, and until the other tracks are not too far
+    /// behind; only offline, and not while [interrupted](Self::interrupt), nor in a callback. For threads that must not wait
+    /// when they put: this, then [`Self::take_frame`].
+    pub fn wait_for_room(&self, track: TrackNumber, bytes: u64, key: bool) {
+        self.intake.wait_for_room(track, bytes, key);
     }
 
     /// [`Self::put_frame`] that never waits: offline a frame for which there is no room is taken, too.

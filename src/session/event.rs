@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use super::{Ack, Failure, Fatal};
 use crate::{
     fragment::DropReason,
+    media::TrackNumber,
     time::{Timecode, Timestamp},
 };
 
@@ -97,6 +98,16 @@ pub enum Event {
         name: String,
         /// Nothing names one: it is the default.
         assumed: bool,
+    },
+    /// A track gives nothing: the others go on without it, and it is left out of the next header. Once, until it is back.
+    TrackMissing {
+        /// Which.
+        track: TrackNumber,
+    },
+    /// A track that was missing is sent again.
+    TrackRestored {
+        /// Which.
+        track: TrackNumber,
     },
     /// Frames cannot be used until a key frame comes: the encoder may be asked for one.
     KeyFrameNeeded,

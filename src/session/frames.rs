@@ -8,7 +8,7 @@ use super::{Event, LOSS_WINDOW, Loss, Session};
 use crate::{
     definition::{Invalid, StreamingType},
     fragment::{Block, DropReason, Fragment, Placed, Tracks},
-    media::{Frame, Track},
+    media::{Frame, Track, TrackNumber},
     mkv,
     time::{Mono, Timecode, Timestamp},
 };
@@ -57,10 +57,11 @@ impl Session {
         }
     }
 
-    /// A frame of this many bytes needs not wait. Always true but offline.
+    /// A frame of this track and this many bytes needs not wait. Always true but offline.
     ///
     /// For those who must not wait when they put: they ask before, and then [`Self::take_frame`].
-    pub fn has_room(&mut self, bytes: u64, key: bool) -> bool {
+    pub fn has_room(&mut self, track: TrackNumber, bytes: u64, key: bool) -> bool {
+        let _ = track;
         if self.definition.streaming_type != StreamingType::Offline || self.is_stopped() {
             return true;
         }

@@ -33,6 +33,8 @@ mod sim;
 mod state;
 #[cfg(test)]
 mod table;
+mod tags;
+mod tracks;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -44,6 +46,7 @@ pub use ack::{Ack, AckKind, NotAnAck};
 pub use event::{Event, Stats, StreamError};
 pub use frames::Refused;
 pub use policy::{Call, Cause, Failure, Fatal};
+pub use tags::{EventMetadata, InvalidMetadata, MAX_METADATA};
 
 use backoff::Backoff;
 use end::Ending;
