@@ -21,9 +21,19 @@ enum Stage {
 }
 
 impl Eos {
-    /// The event came.
+    /// The event came, on one of the pads.
     pub(super) fn begin(&self) {
-        *self.stage() = Stage::Draining(None);
+        let mut stage = self.stage();
+        if !matches!(*stage, Stage::Draining(_)) {
+            *stage = Stage::Draining(None);
+        }
+    }
+
+    /// The message, where BaseSink posts none.
+    pub(super) fn keep(&self, message: gst::Message) {
+        if let Stage::Draining(kept) = &mut *self.stage() {
+            kept.get_or_insert(message);
+        }
     }
 
     /// BaseSink posts the message: given back when it may go to the bus now.

@@ -7,6 +7,7 @@
 mod caps;
 mod convert;
 mod eos;
+mod flow;
 mod gate;
 mod imp;
 mod iot_certificate;

@@ -15,9 +15,10 @@ use gst_base::prelude::*;
 use super::{
     StreamingType, TimestampSource,
     eos::Eos,
+    flow::State,
     gate::Gate,
-    imp::State,
     iot_certificate,
+    progress::Progress,
     settings::{
         DEFAULT_CREDENTIAL_PATH, DEFAULT_STREAM_NAME, DEFAULT_TRACK_NAME, FILE_ENDS_NOW, Settings,
     },
@@ -218,6 +219,8 @@ pub struct KvsSink {
     pub(super) gate: Gate,
 
     pub(super) eos: Eos,
+
+    pub(super) progress: Progress,
 }
 
 /// `iot-certificate`, `stats` and `stream-tags` are added by hand: glib's derive knows no structures.

@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use gst::{glib, prelude::*, subclass::prelude::*};
-use gst_base::prelude::*;
 
-use super::{KvsSink, imp::CAT};
+use super::{KvsSink, imp::CAT, signals};
 use crate::{
     definition::Invalid,
     fragment::DropReason,
+    media::TrackNumber,
     producer::StreamCallbacks,
     session::{Ack, AckKind, Failure, Fatal, Stats, StreamError},
     time::{Timecode, Timestamp},
@@ -97,7 +97,29 @@ impl StreamCallbacks for Report {
                 .field("error-id", error_id.unwrap_or_default())
                 .field("error-code", error_code.as_deref().unwrap_or_default())
                 .build();
+            signals::fragment_ack(element, &structure);
             post(element, structure);
+            if let (AckKind::Persisted, Some(timecode)) = (kind, timecode) {
+                element.imp().progress.persisted(*timecode);
+            }
+        });
+    }
+
+    fn track_missing(&self, track: TrackNumber) {
+        self.to(|element| {
+            gst::warning!(
+                CAT,
+                obj = element,
+                "track {track} gives nothing: the others go on without it"
+            );
+            post(element, track_message("kvs-track-missing", track));
+        });
+    }
+
+    fn track_restored(&self, track: TrackNumber) {
+        self.to(|element| {
+            gst::info!(CAT, obj = element, "track {track} is back");
+            post(element, track_message("kvs-track-restored", track));
         });
     }
 
@@ -259,7 +281,11 @@ impl StreamCallbacks for Report {
                 let event = gst_video::UpstreamForceKeyUnitEvent::builder()
                     .all_headers(true)
                     .build();
-                let asked = element.sink_pad().push_event(event);
+                // Of the video track, whichever pad it has; no audio encoder listens.
+                let asked = element
+                    .sink_pads()
+                    .iter()
+                    .any(|pad| pad.is_linked() && pad.push_event(event.clone()));
                 gst::debug!(
                     CAT,
                     obj = element,
@@ -274,7 +300,11 @@ impl StreamCallbacks for Report {
     }
 
     fn error(&self, error: &StreamError) {
-        self.to(|element| fail(element, error));
+        self.to(|element| {
+            let status = error.error_id.or(error.status.map(u32::from));
+            signals::stream_error(element, status.unwrap_or_default().into());
+            fail(element, error);
+        });
     }
 
     fn closed(&self, stats: &Stats) {
@@ -333,6 +363,53 @@ pub(super) fn post_caps_refused(element: &KvsSink, caps: &gst::CapsRef, reason: 
         ("Cannot send this media: {reason}"),
         ["{caps}"]
     );
+}
+
+/// Posts that parameter sets or headers in mid-stream make no track.
+pub(super) fn post_track_refused(element: &KvsSink, reason: &str) {
+    gst::element_error!(
+        element,
+        gst::StreamError::Format,
+        ("Cannot send this media: {reason}")
+    );
+}
+
+/// Posts that metadata cannot be sent; the media goes on.
+pub(super) fn post_metadata_refused(element: &KvsSink, what: &str, reason: &str) {
+    gst::element_warning!(
+        element,
+        gst::StreamError::Encode,
+        ("Metadata {what} is not sent: {reason}")
+    );
+}
+
+/// Posts that the logs are elsewhere.
+pub(super) fn post_log_config(element: &KvsSink) {
+    gst::element_warning!(
+        element,
+        gst::ResourceError::Settings,
+        ("log-config has no effect: the log is GST_DEBUG=kvssink:5")
+    );
+}
+
+/// Posts how far the upload of a file has come: media that is PERSISTED, and its share of the file if that is known.
+pub(super) fn post_progress(element: &KvsSink, media: gst::ClockTime, share: Option<f64>) {
+    let stats: gst::Structure = element.imp().stats_structure();
+    let bytes = stats.get::<u64>("bytes-sent").unwrap_or_default();
+    let mut structure = gst::Structure::builder("kvs-upload-progress")
+        .field("bytes", bytes)
+        .field("media-time", media.nseconds())
+        .build();
+    if let Some(share) = share {
+        structure.set("share", share);
+    }
+    post(element, structure);
+}
+
+fn track_message(name: &str, track: TrackNumber) -> gst::Structure {
+    gst::Structure::builder(name)
+        .field("track", u32::from(track.get()))
+        .build()
 }
 
 /// The message that everything is persisted and the connection closed.

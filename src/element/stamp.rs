@@ -16,6 +16,8 @@ use crate::time::Timestamp;
 /// A sender's clock that differs by less from what it was is corrected (RTCP sender reports, each a bit better than the one
 /// before); by more, it was set.
 const CORRECTION: i128 = 1_000_000_000;
+/// A frame that is said to be older than this when it arrives comes from a file or a queue, not from a camera.
+const OLDEST_LIVE: Duration = Duration::from_secs(10);
 /// Between frames whose source says neither their times nor its rate.
 const FRAME: Duration = Duration::from_millis(40);
 
@@ -32,6 +34,17 @@ pub(super) struct Times {
     pub(super) reference: Option<Timestamp>,
     /// How long it lasts, if the source says so.
     pub(super) duration: Option<Duration>,
+}
+
+/// What is known when a frame comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// Wall clock.
+    pub(super) wall: Timestamp,
+    /// The running time of now, in ns, if there is a clock.
+    pub(super) clock: Option<i64>,
+    /// The duration of the file, if it is one. It is asked for only for the first frame.
+    pub(super) whole: Option<Duration>,
 }
 
 /// What is special of the frame.
@@ -116,14 +129,13 @@ impl Stamps {
         self.timeline.is_unset()
     }
 
-    /// The timestamps of a frame; `None` when they cannot be known. `clock`: the running time of now.
+    /// The timestamps of a frame; `None` when they cannot be known.
     pub(super) fn stamp(
         &mut self,
         lane: &mut Lane,
         times: &Times,
         place: Place,
-        now: Now,
-        clock: Option<i64>,
+        moment: &Moment,
     ) -> Option<Stamped> {
         let mut stamped = match self.source {
             TimestampSource::BufferPts => {
@@ -137,15 +149,15 @@ impl Stamps {
             }
             TimestampSource::Arrival => Stamped {
                 // Two frames may come at once, and the clock may be set back.
-                pts: lane.latest.map_or(now.wall, |latest| {
-                    now.wall.max(latest + Duration::from_micros(1))
+                pts: lane.latest.map_or(moment.wall, |latest| {
+                    moment.wall.max(latest + Duration::from_micros(1))
                 }),
                 dts: None,
                 anew: false,
                 jumped: false,
             },
             TimestampSource::PipelineClock | TimestampSource::ReferenceTimestamp => {
-                self.by_running_time(lane, times, place, now, clock)
+                self.by_running_time(lane, times, place, moment)
             }
         };
         // A clock that is not ours may be set back; a session cannot (4004), but another one may begin earlier.
@@ -167,8 +179,7 @@ impl Stamps {
         lane: &mut Lane,
         times: &Times,
         place: Place,
-        now: Now,
-        clock: Option<i64>,
+        moment: &Moment,
     ) -> Stamped {
         let pts = times.pts.or(times.dts).unwrap_or_else(|| {
             // It was taken now, or follows on the one before.
@@ -177,8 +188,13 @@ impl Stamps {
                     last.saturating_add(nanos(times.duration.unwrap_or(duration)))
                 })
             };
-            clock.filter(|_| self.live).unwrap_or_else(follows)
+            let clock = moment.clock.filter(|_| self.live);
+            clock.unwrap_or_else(follows)
         });
+        let now = Now {
+            wall: moment.wall,
+            age: self.age(pts, moment),
+        };
         let jumped = self.follow(lane, pts, place, now);
         let mut stamp = |running_time| self.timeline.timestamp(&mut lane.timeline, running_time, now);
         let (mut stamped_pts, mut stamped_dts) = (stamp(pts), times.dts.map(&mut stamp));
@@ -197,6 +213,17 @@ impl Stamps {
             anew: false,
             jumped,
         }
+    }
+
+    /// How long ago the frame at this running time was taken, when that is to be known. A live frame: what the clock says,
+    /// unless it is so old that it comes from a file. Of a file that is sent offline, however fast, the last frame is of
+    /// now: a producer timestamp must not lie in the future (kvs-facts §5, 4007).
+    fn age(&self, running_time: i64, moment: &Moment) -> Option<Duration> {
+        if self.is_unset() && !self.live {
+            return moment.whole;
+        }
+        let age = u64::try_from(moment.clock?.checked_sub(running_time)?).ok()?;
+        Some(Duration::from_nanos(age)).filter(|age| *age <= OLDEST_LIVE)
     }
 
     /// Ties the running time to the wall clock where it is not, or not any more. True when it jumped.

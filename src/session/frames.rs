@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Most tracks of a stream ("Amazon Kinesis Video Streams service quotas", tracks).
-const MAX_TRACKS: usize = 3;
+pub const MAX_TRACKS: usize = 3;
 
 /// A frame that was not taken.
 #[derive(Debug)]

@@ -44,7 +44,7 @@ use std::{
 pub(crate) use ack::AckReader;
 pub use ack::{Ack, AckKind, NotAnAck};
 pub use event::{Event, Stats, StreamError};
-pub use frames::Refused;
+pub use frames::{MAX_TRACKS, Refused};
 pub use policy::{Call, Cause, Failure, Fatal};
 pub use tags::{EventMetadata, InvalidMetadata, MAX_METADATA};
 
