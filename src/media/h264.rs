@@ -84,20 +84,23 @@ impl Avcc {
     }
 }
 
-/// The two kinds of parameter sets that every avcC carries.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+/// The kinds of parameter sets: avcC carries the latter two, hvcC all three.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ParameterSet {
-    /// Sequence parameter set, NAL unit type 7.
+    /// Video parameter set, NAL unit type 32 of H.265.
+    Video,
+    /// Sequence parameter set, NAL unit type 7 of H.264, 33 of H.265.
     Sequence,
-    /// Picture parameter set, NAL unit type 8.
+    /// Picture parameter set, NAL unit type 8 of H.264, 34 of H.265.
     Picture,
 }
 
 impl ParameterSet {
-    const fn unit_type(self) -> UnitType {
+    const fn unit_type(self) -> Option<UnitType> {
         match self {
-            Self::Sequence => UnitType::SeqParameterSet,
-            Self::Picture => UnitType::PicParameterSet,
+            Self::Video => None,
+            Self::Sequence => Some(UnitType::SeqParameterSet),
+            Self::Picture => Some(UnitType::PicParameterSet),
         }
     }
 
@@ -105,7 +108,7 @@ impl ParameterSet {
     const fn count_mask(self) -> u8 {
         match self {
             Self::Sequence => 0x1F,
-            Self::Picture => 0xFF,
+            Self::Video | Self::Picture => 0xFF,
         }
     }
 }
@@ -113,6 +116,7 @@ impl ParameterSet {
 impl fmt::Display for ParameterSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Video => "VPS",
             Self::Sequence => "SPS",
             Self::Picture => "PPS",
         })
@@ -145,7 +149,7 @@ fn parameter_sets(
         position += prefix.len();
         let unit = rest.get(..len).ok_or_else(|| truncated(position + len))?;
         let header = unit.first().and_then(|&byte| NalHeader::new(byte).ok());
-        if header.map(NalHeader::nal_unit_type) != Some(kind.unit_type()) {
+        if header.map(NalHeader::nal_unit_type) != kind.unit_type() {
             return Err(InvalidAvcc::NotAParameterSet { kind, position });
         }
         first = first.or(Some(unit));

@@ -1,6 +1,6 @@
 //! What the service must know of a track before its first frame.
 //!
-//! In: codec, codec private data, picture size (from caps or the application). Out: a [`Track`] within the limits of
+//! In: codec, codec private data, picture size or rate and channels (from caps or the application). Out: a [`Track`] within the limits of
 //! the service.
 //!
 //! Does not belong here: the bytes of the header ([`crate::mkv::stream_header`]), when a change of the track takes
@@ -10,8 +10,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::aac::{AudioSpecificConfig, InvalidAudioSpecificConfig};
+use super::codec::Codec;
 use super::frame::TrackNumber;
+use super::g711::{InvalidWaveFormat, Law, WaveFormat};
 use super::h264::{Avcc, InvalidAccessUnit, InvalidAvcc, check_nal_lengths};
+use super::h265::{Hvcc, InvalidHvcc};
 
 /// Longest track name, in bytes (AWS's SDK: `MKV_MAX_TRACK_NAME_LEN`).
 pub const MAX_NAME: usize = 32;
@@ -20,39 +24,9 @@ pub const MAX_CODEC_ID: usize = 32;
 /// Longest codec private data, in bytes (AWS's SDK: `MKV_MAX_CODEC_PRIVATE_LEN`).
 pub const MAX_CODEC_PRIVATE: usize = 1024 * 1024;
 
-/// The name of a track when none is given; the default of AWS's sink.
+/// The names of tracks when none is given; those of AWS's sink.
 const DEFAULT_NAME: &str = "kinesis_video";
-
-/// How the frames of a track are encoded.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum Codec {
-    /// H.264 / AVC: frames are access units of NAL units with length prefixes, codec private data is avcC.
-    H264,
-}
-
-impl Codec {
-    /// The Matroska codec id.
-    pub const fn codec_id(self) -> &'static str {
-        match self {
-            Self::H264 => "V_MPEG4/ISO/AVC",
-        }
-    }
-
-    /// The part of the stream's media type that stands for this codec.
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::H264 => "video/h264",
-        }
-    }
-
-    /// Checks the codec private data: the size of the lengths before the NAL units, in bytes.
-    fn check_private(self, codec_private: &[u8]) -> Result<u8, InvalidAvcc> {
-        match self {
-            Self::H264 => Avcc::parse(codec_private).map(|avcc| avcc.nal_length_size()),
-        }
-    }
-}
+const DEFAULT_AUDIO_NAME: &str = "audio";
 
 /// What only one kind of track has.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -68,6 +42,37 @@ pub enum TrackKind {
         /// its own time.
         frame_duration: Option<Duration>,
     },
+    /// Sound.
+    Audio {
+        /// Samples per second of one channel, as they are coded; at least 1.
+        rate: u32,
+        /// Samples per second behind the decoder, when the codec private data says that they are others (AAC with
+        /// spectral band replication).
+        output_rate: Option<u32>,
+        /// Channels; at least 1.
+        channels: u8,
+    },
+}
+
+impl TrackKind {
+    fn same_header(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Video {
+                    width,
+                    height,
+                    frame_duration: _,
+                },
+                Self::Video {
+                    width: other_width,
+                    height: other_height,
+                    frame_duration: _,
+                },
+            ) => (width, height) == (other_width, other_height),
+            (Self::Audio { .. }, Self::Audio { .. }) => self == other,
+            _ => false,
+        }
+    }
 }
 
 /// A validated track. What is sent of it stands in the header, once per connection.
@@ -80,31 +85,33 @@ pub struct Track {
     codec: Codec,
     codec_id: String,
     codec_private: Bytes,
-    /// H.264: bytes of the length before each NAL unit, from the codec private data.
-    nal_length_size: u8,
+    /// H.264 and H.265: bytes of the length before each NAL unit, from the codec private data.
+    nal_length_size: Option<u8>,
     kind: TrackKind,
 }
 
 impl Track {
     /// A video track with number [`TrackNumber::VIDEO`], the name `kinesis_video` and the codec's own id.
     ///
-    /// `codec_private` is what the codec wants (H.264: avcC); the service stores anything and only playback fails, so
-    /// it is checked here. `width` and `height` are in pixels, after cropping.
+    /// `codec_private` is what the codec wants (H.264: avcC, H.265: hvcC); the service stores anything and only playback
+    /// fails, so it is checked here. `width` and `height` are in pixels, after cropping.
     ///
     /// # Errors
-    /// A codec private data that is too large or malformed, a width or height of 0.
+    /// A codec private data that is too large or malformed, a width or height of 0, a codec of sound.
     pub fn video(
         codec: Codec,
         codec_private: Bytes,
         width: u32,
         height: u32,
     ) -> Result<Self, InvalidTrack> {
-        if codec_private.len() > MAX_CODEC_PRIVATE {
-            return Err(InvalidTrack::CodecPrivateTooLong {
-                bytes: codec_private.len(),
-            });
-        }
-        let nal_length_size = codec.check_private(&codec_private)?;
+        check_length(&codec_private)?;
+        let nal_length_size = match codec {
+            Codec::H264 => Avcc::parse(&codec_private)?.nal_length_size(),
+            Codec::H265 => Hvcc::parse(&codec_private)?.nal_length_size(),
+            Codec::Aac | Codec::Alaw | Codec::Mulaw => {
+                return Err(InvalidTrack::NotVideo { codec });
+            }
+        };
         if width == 0 || height == 0 {
             return Err(InvalidTrack::NoPicture { width, height });
         }
@@ -114,11 +121,65 @@ impl Track {
             codec,
             codec_id: codec.codec_id().to_owned(),
             codec_private,
-            nal_length_size,
+            nal_length_size: Some(nal_length_size),
             kind: TrackKind::Video {
                 width,
                 height,
                 frame_duration: None,
+            },
+        })
+    }
+
+    /// An audio track with number [`TrackNumber::AUDIO`], the name `audio` and the codec's own id.
+    ///
+    /// `codec_private` is what the codec wants (AAC: AudioSpecificConfig, G.711: WAVEFORMATEX, see
+    /// [`super::alaw_private`]). `rate` is in samples per second of one channel. For AAC both numbers are taken from the
+    /// AudioSpecificConfig, which decoders believe, too; a number of channels that it leaves open is the one given here.
+    ///
+    /// # Errors
+    /// A codec private data that is too large or malformed, or of another law, rate or number of channels (G.711); no
+    /// channel or a rate of 0; a codec of pictures.
+    pub fn audio(
+        codec: Codec,
+        codec_private: Bytes,
+        rate: u32,
+        channels: u8,
+    ) -> Result<Self, InvalidTrack> {
+        check_length(&codec_private)?;
+        let (rate, output_rate, channels) = match codec {
+            Codec::Aac => {
+                let config = AudioSpecificConfig::parse(&codec_private)?;
+                let channels = config.channels().unwrap_or(channels);
+                (config.rate(), config.output_rate(), channels)
+            }
+            Codec::Alaw | Codec::Mulaw => {
+                let law = match codec {
+                    Codec::Alaw => Law::A,
+                    _ => Law::Mu,
+                };
+                let expected = WaveFormat::new(law, rate, channels);
+                let said = WaveFormat::parse(&codec_private)?;
+                if said != expected {
+                    return Err(InvalidTrack::OtherSound { said, expected });
+                }
+                (rate, None, channels)
+            }
+            Codec::H264 | Codec::H265 => return Err(InvalidTrack::NotAudio { codec }),
+        };
+        if rate == 0 || channels == 0 {
+            return Err(InvalidTrack::NoSound { rate, channels });
+        }
+        Ok(Self {
+            number: TrackNumber::AUDIO,
+            name: DEFAULT_AUDIO_NAME.to_owned(),
+            codec,
+            codec_id: codec.codec_id().to_owned(),
+            codec_private,
+            nal_length_size: None,
+            kind: TrackKind::Audio {
+                rate,
+                output_rate,
+                channels,
             },
         })
     }
@@ -161,7 +222,7 @@ impl Track {
         Ok(self)
     }
 
-    /// The same track with the time from one frame to the next; zero means unknown.
+    /// The same track with the time from one frame to the next; zero means unknown. Audio has none.
     pub fn with_frame_duration(mut self, frame_duration: Option<Duration>) -> Self {
         match &mut self.kind {
             TrackKind::Video {
@@ -170,6 +231,7 @@ impl Track {
             } => {
                 *known = frame_duration.filter(|duration| !duration.is_zero());
             }
+            TrackKind::Audio { .. } => {}
         }
         self
     }
@@ -194,7 +256,7 @@ impl Track {
         &self.codec_id
     }
 
-    /// The codec's private data (H.264: avcC), up to [`MAX_CODEC_PRIVATE`] bytes.
+    /// The codec's private data, up to [`MAX_CODEC_PRIVATE`] bytes.
     pub fn codec_private(&self) -> &Bytes {
         &self.codec_private
     }
@@ -204,8 +266,10 @@ impl Track {
     /// # Errors
     /// [`InvalidAccessUnit`] says where it is not. The service would refuse its fragment (4006).
     pub fn check_payload(&self, payload: &[u8]) -> Result<(), InvalidAccessUnit> {
-        match self.codec {
-            Codec::H264 => check_nal_lengths(payload, self.nal_length_size),
+        match self.nal_length_size {
+            Some(size) => check_nal_lengths(payload, size),
+            None if payload.is_empty() => Err(InvalidAccessUnit::Empty),
+            None => Ok(()),
         }
     }
 
@@ -219,17 +283,7 @@ impl Track {
     /// The frame duration does not count: it is a hint in the header, and a source that changes its frame rate
     /// needs no new connection.
     pub fn same_header(&self, other: &Self) -> bool {
-        let TrackKind::Video {
-            width,
-            height,
-            frame_duration: _,
-        } = self.kind;
-        let TrackKind::Video {
-            width: other_width,
-            height: other_height,
-            frame_duration: _,
-        } = other.kind;
-        (width, height) == (other_width, other_height)
+        self.kind.same_header(&other.kind)
             && (self.number, self.codec) == (other.number, other.codec)
             && self.name == other.name
             && self.codec_id == other.codec_id
@@ -244,6 +298,13 @@ impl PartialEq for Track {
 }
 
 impl Eq for Track {}
+
+fn check_length(codec_private: &Bytes) -> Result<(), InvalidTrack> {
+    match codec_private.len() {
+        0..=MAX_CODEC_PRIVATE => Ok(()),
+        bytes => Err(InvalidTrack::CodecPrivateTooLong { bytes }),
+    }
+}
 
 fn without_zero(text: &str) -> Result<(), InvalidTrack> {
     match text.contains('\0') {
@@ -291,6 +352,43 @@ pub enum InvalidTrack {
     /// The codec private data is no valid avcC.
     #[error("codec private data of H.264 is not a valid avcC: {0}")]
     Avcc(#[from] InvalidAvcc),
+    /// The codec private data is no valid hvcC.
+    #[error("codec private data of H.265 is not a valid hvcC: {0}")]
+    Hvcc(#[from] InvalidHvcc),
+    /// The codec private data is no valid AudioSpecificConfig.
+    #[error("codec private data of AAC is not a valid AudioSpecificConfig: {0}")]
+    AudioSpecificConfig(#[from] InvalidAudioSpecificConfig),
+    /// The codec private data is no valid WAVEFORMATEX.
+    #[error("codec private data of G.711 is not a valid WAVEFORMATEX: {0}")]
+    WaveFormat(#[from] InvalidWaveFormat),
+    /// The codec private data of G.711 is another track's.
+    #[error("codec private data says {said}, but the track is {expected}")]
+    OtherSound {
+        /// What the codec private data says.
+        said: WaveFormat,
+        /// What the track is said to be.
+        expected: WaveFormat,
+    },
+    /// A video track with a codec of sound.
+    #[error("{codec} is no video: make an audio track of it")]
+    NotVideo {
+        /// The codec.
+        codec: Codec,
+    },
+    /// An audio track with a codec of pictures.
+    #[error("{codec} is no audio: make a video track of it")]
+    NotAudio {
+        /// The codec.
+        codec: Codec,
+    },
+    /// There is nothing to hear.
+    #[error("audio of {channels} channels at {rate} Hz: both must be at least 1")]
+    NoSound {
+        /// Samples per second.
+        rate: u32,
+        /// Channels.
+        channels: u8,
+    },
     /// The picture has no pixels.
     #[error("video of {width}x{height} pixels: width and height must be at least 1")]
     NoPicture {
@@ -424,7 +522,12 @@ mod tests {
     #[test]
     fn a_frame_duration_of_zero_means_unknown() {
         let track = video_track().with_frame_duration(Some(Duration::ZERO));
-        let TrackKind::Video { frame_duration, .. } = track.kind();
-        assert_eq!(frame_duration, None);
+        assert!(matches!(
+            track.kind(),
+            TrackKind::Video {
+                frame_duration: None,
+                ..
+            }
+        ));
     }
 }

@@ -43,6 +43,11 @@ pub(super) fn push_uint(out: &mut Vec<u8>, id: Id, value: u64) {
     push_binary(out, id, &value.to_be_bytes()[leading..]);
 }
 
+/// Appends a float element, in its form of eight bytes.
+pub(super) fn push_float(out: &mut Vec<u8>, id: Id, value: f64) {
+    push_binary(out, id, &value.to_be_bytes());
+}
+
 /// Appends an element that holds the elements which `children` appends.
 pub(super) fn push_master(out: &mut Vec<u8>, id: Id, children: impl FnOnce(&mut Vec<u8>)) {
     let mut data = Vec::new();

@@ -6,9 +6,11 @@
 
 use bytes::Bytes;
 
-use super::ebml::{push_binary, push_master, push_string, push_uint, push_unknown_size};
+use super::ebml::{
+    push_binary, push_float, push_master, push_string, push_uint, push_unknown_size,
+};
 use super::ids;
-use crate::media::{Track, TrackKind};
+use crate::media::{Codec, Track, TrackKind};
 
 /// Nanoseconds of one tick of the timecodes: a millisecond, as AWS's SDK writes it.
 const TIMECODE_SCALE_NS: u64 = 1_000_000;
@@ -16,8 +18,11 @@ const TIMECODE_SCALE_NS: u64 = 1_000_000;
 const APPLICATION: &str = concat!("kvssink ", env!("CARGO_PKG_VERSION"));
 /// The first version of Matroska that knows SimpleBlock.
 const DOC_TYPE_VERSION: u64 = 2;
-/// TrackType of video, RFC 9559 §5.1.4.1.3.
+/// TrackType, RFC 9559 §5.1.4.1.3.
 const TRACK_TYPE_VIDEO: u64 = 1;
+const TRACK_TYPE_AUDIO: u64 = 2;
+/// BitDepth of G.711: a sample is a byte. AAC has none.
+const G711_BIT_DEPTH: u64 = 8;
 
 /// The start of a stream, once per connection: EBML header, a Segment of unknown size, Info, Tracks.
 ///
@@ -61,26 +66,51 @@ fn push_track(out: &mut Vec<u8>, track: &Track) {
         push_uint(out, ids::TRACK_NUMBER, number);
         // Unique within the stream is enough, and a random one would make every header another.
         push_uint(out, ids::TRACK_UID, number);
-        let TrackKind::Video {
-            width,
-            height,
-            frame_duration,
-        } = track.kind();
-        push_uint(out, ids::TRACK_TYPE, TRACK_TYPE_VIDEO);
+        let track_type = match track.kind() {
+            TrackKind::Video { .. } => TRACK_TYPE_VIDEO,
+            TrackKind::Audio { .. } => TRACK_TYPE_AUDIO,
+        };
+        push_uint(out, ids::TRACK_TYPE, track_type);
         push_uint(out, ids::FLAG_LACING, 0);
         push_string(out, ids::NAME, track.name());
         push_string(out, ids::CODEC_ID, track.codec_id());
         push_binary(out, ids::CODEC_PRIVATE, track.codec_private());
-        if let Some(duration) =
-            frame_duration.and_then(|duration| u64::try_from(duration.as_nanos()).ok())
-        {
-            push_uint(out, ids::DEFAULT_DURATION, duration);
-        }
-        push_master(out, ids::VIDEO, |out| {
-            push_uint(out, ids::PIXEL_WIDTH, u64::from(width));
-            push_uint(out, ids::PIXEL_HEIGHT, u64::from(height));
-        });
+        push_kind(out, track);
     });
+}
+
+fn push_kind(out: &mut Vec<u8>, track: &Track) {
+    match track.kind() {
+        TrackKind::Video {
+            width,
+            height,
+            frame_duration,
+        } => {
+            if let Some(duration) =
+                frame_duration.and_then(|duration| u64::try_from(duration.as_nanos()).ok())
+            {
+                push_uint(out, ids::DEFAULT_DURATION, duration);
+            }
+            push_master(out, ids::VIDEO, |out| {
+                push_uint(out, ids::PIXEL_WIDTH, u64::from(width));
+                push_uint(out, ids::PIXEL_HEIGHT, u64::from(height));
+            });
+        }
+        TrackKind::Audio {
+            rate,
+            output_rate,
+            channels,
+        } => push_master(out, ids::AUDIO, |out| {
+            push_float(out, ids::SAMPLING_FREQUENCY, f64::from(rate));
+            if let Some(rate) = output_rate.filter(|&output| output != rate) {
+                push_float(out, ids::OUTPUT_SAMPLING_FREQUENCY, f64::from(rate));
+            }
+            push_uint(out, ids::CHANNELS, u64::from(channels));
+            if matches!(track.codec(), Codec::Alaw | Codec::Mulaw) {
+                push_uint(out, ids::BIT_DEPTH, G711_BIT_DEPTH);
+            }
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,11 @@ pub(super) const CODEC_PRIVATE: Id = &[0x63, 0xA2];
 pub(super) const VIDEO: Id = &[0xE0];
 pub(super) const PIXEL_WIDTH: Id = &[0xB0];
 pub(super) const PIXEL_HEIGHT: Id = &[0xBA];
+pub(super) const AUDIO: Id = &[0xE1];
+pub(super) const SAMPLING_FREQUENCY: Id = &[0xB5];
+pub(super) const OUTPUT_SAMPLING_FREQUENCY: Id = &[0x78, 0xB5];
+pub(super) const CHANNELS: Id = &[0x9F];
+pub(super) const BIT_DEPTH: Id = &[0x62, 0x64];
 
 pub(super) const CLUSTER: Id = &[0x1F, 0x43, 0xB6, 0x75];
 /// The cluster's timecode; called Timestamp since RFC 9559.

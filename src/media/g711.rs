@@ -1,0 +1,193 @@
+//! G.711: the codec private data of A-law and µ-law, a WAVEFORMATEX structure.
+//!
+//! In: rate and channels, or a structure from elsewhere. Out: the structure of 18 bytes, or what it says.
+//!
+//! Does not belong here: other codecs that use the same structure.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+/// Bytes of a WAVEFORMATEX without extra data (Microsoft's mmeapi.h; all of its fields are little-endian).
+const SIZE: usize = 18;
+/// WAVE_FORMAT_ALAW and WAVE_FORMAT_MULAW (Microsoft's mmreg.h).
+const TAG_ALAW: u16 = 6;
+const TAG_MULAW: u16 = 7;
+/// G.711 makes a byte of each sample.
+const BITS_PER_SAMPLE: u16 = 8;
+
+/// Which of the two laws.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Law {
+    /// A-law, as in Europe.
+    A,
+    /// µ-law, as in North America and Japan.
+    Mu,
+}
+
+impl Law {
+    const fn tag(self) -> u16 {
+        match self {
+            Self::A => TAG_ALAW,
+            Self::Mu => TAG_MULAW,
+        }
+    }
+}
+
+/// The codec private data of A-law: samples per second of one channel, and channels.
+///
+/// AWS's C++ sink writes 0 bits per sample and an eighth of the bytes per second; here are the right values.
+pub fn alaw_private(rate: u32, channels: u8) -> Bytes {
+    WaveFormat::new(Law::A, rate, channels).to_bytes()
+}
+
+/// The codec private data of µ-law: samples per second of one channel, and channels.
+pub fn mulaw_private(rate: u32, channels: u8) -> Bytes {
+    WaveFormat::new(Law::Mu, rate, channels).to_bytes()
+}
+
+/// What a WAVEFORMATEX of G.711 says.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct WaveFormat {
+    law: Law,
+    rate: u32,
+    channels: u8,
+}
+
+impl WaveFormat {
+    /// The structure for this law, rate (samples per second of one channel) and number of channels.
+    pub fn new(law: Law, rate: u32, channels: u8) -> Self {
+        Self {
+            law,
+            rate,
+            channels,
+        }
+    }
+
+    /// Reads a WAVEFORMATEX of G.711. Bytes behind it are not looked at.
+    ///
+    /// # Errors
+    /// A structure that is cut off or of another codec, no channel or no rate, and fields that contradict each other:
+    /// players believe one or the other.
+    pub fn parse(structure: &[u8]) -> Result<Self, InvalidWaveFormat> {
+        let Some((fields, _)) = structure.split_first_chunk::<SIZE>() else {
+            return Err(InvalidWaveFormat::Truncated {
+                actual: structure.len(),
+            });
+        };
+        let word = |at: usize| u16::from_le_bytes([fields[at], fields[at + 1]]);
+        let long = |at: usize| u32::from(word(at)) | u32::from(word(at + 2)) << 16;
+        let law = match word(0) {
+            TAG_ALAW => Law::A,
+            TAG_MULAW => Law::Mu,
+            tag => return Err(InvalidWaveFormat::Tag { tag }),
+        };
+        let (channels, rate) = (word(2), long(4));
+        let channels = u8::try_from(channels)
+            .ok()
+            .filter(|&channels| channels > 0 && rate > 0)
+            .ok_or(InvalidWaveFormat::NoSound { rate, channels })?;
+        let bytes_per_second = u64::from(rate) * u64::from(channels);
+        for (field, is, should_be) in [
+            ("nAvgBytesPerSec", u64::from(long(8)), bytes_per_second),
+            ("nBlockAlign", u64::from(word(12)), u64::from(channels)),
+            (
+                "wBitsPerSample",
+                u64::from(word(14)),
+                u64::from(BITS_PER_SAMPLE),
+            ),
+        ] {
+            if is != should_be {
+                return Err(InvalidWaveFormat::Field {
+                    field,
+                    is,
+                    should_be,
+                });
+            }
+        }
+        Ok(Self {
+            law,
+            rate,
+            channels,
+        })
+    }
+
+    /// Which law.
+    pub fn law(&self) -> Law {
+        self.law
+    }
+
+    /// Samples per second of one channel.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// Channels; they take turns, a byte each.
+    pub fn channels(&self) -> u8 {
+        self.channels
+    }
+
+    /// The structure.
+    pub fn to_bytes(self) -> Bytes {
+        let mut out = Vec::with_capacity(SIZE);
+        let channels = u16::from(self.channels);
+        out.extend(self.law.tag().to_le_bytes());
+        out.extend(channels.to_le_bytes());
+        out.extend(self.rate.to_le_bytes());
+        // A rate that overflows here is refused when the track is made.
+        out.extend(self.rate.saturating_mul(channels.into()).to_le_bytes());
+        out.extend(channels.to_le_bytes()); // bytes of one sample of all channels
+        out.extend(BITS_PER_SAMPLE.to_le_bytes());
+        out.extend(0_u16.to_le_bytes()); // no extra data
+        out.into()
+    }
+}
+
+impl fmt::Display for WaveFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let law = match self.law {
+            Law::A => "A-law",
+            Law::Mu => "µ-law",
+        };
+        let (rate, channels) = (self.rate, self.channels);
+        write!(f, "{law} of {channels} channels at {rate} Hz")
+    }
+}
+
+/// Why bytes are not a WAVEFORMATEX of G.711.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidWaveFormat {
+    /// Too few bytes.
+    #[error("WAVEFORMATEX has {actual} bytes, at least {SIZE} are needed")]
+    Truncated {
+        /// Bytes that there are.
+        actual: usize,
+    },
+    /// Another codec's.
+    #[error("WAVEFORMATEX has the format tag {tag}: 6 is A-law and 7 is µ-law")]
+    Tag {
+        /// `wFormatTag`.
+        tag: u16,
+    },
+    /// No channel, more than 255, or no samples.
+    #[error(
+        "WAVEFORMATEX says {channels} channels at {rate} Hz: 1 to 255 and at least 1 Hz are allowed"
+    )]
+    NoSound {
+        /// Samples per second.
+        rate: u32,
+        /// Channels.
+        channels: u16,
+    },
+    /// A field does not follow from rate and channels.
+    #[error("WAVEFORMATEX says {field} {is}, by its rate and channels it must be {should_be}")]
+    Field {
+        /// The field's name in Microsoft's headers.
+        field: &'static str,
+        /// What it says.
+        is: u64,
+        /// What it must say.
+        should_be: u64,
+    },
+}

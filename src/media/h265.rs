@@ -1,0 +1,174 @@
+//! H.265: the codec private data (hvcC).
+//!
+//! In: the HEVCDecoderConfigurationRecord of ISO/IEC 14496-15 (§8.3.3.1). Out: what the sink must know of it, or what is
+//! wrong with it and where. No input can panic.
+//!
+//! Does not belong here: access units (their NAL units have lengths as in `h264`), decoding of pictures.
+
+use super::h264::ParameterSet;
+
+/// Bytes before the first array of parameter sets in the record.
+const FIXED_FIELDS: usize = 23;
+/// Types of NAL units (ITU-T H.265 table 7-1).
+pub(super) const VPS: u8 = 32;
+pub(super) const SPS: u8 = 33;
+pub(super) const PPS: u8 = 34;
+
+/// What an hvcC record says. It is valid: version 1, complete, with at least one VPS, SPS and PPS.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Hvcc {
+    nal_length_size: u8,
+    profile: u8,
+    level: u8,
+    dimensions: Option<(u32, u32)>,
+}
+
+impl Hvcc {
+    /// Reads an hvcC record, the codec private data of H.265.
+    ///
+    /// A parameter set that is malformed inside is not an error (decoders know more dialects than this parser);
+    /// then [`Hvcc::dimensions`] is `None`.
+    ///
+    /// # Errors
+    /// A record that is truncated or of another version, a length size of 3, no VPS, SPS or PPS, something else in their
+    /// place.
+    pub fn parse(record: &[u8]) -> Result<Self, InvalidHvcc> {
+        let truncated = |expected| InvalidHvcc::Truncated {
+            expected,
+            actual: record.len(),
+        };
+        let fields: &[u8; FIXED_FIELDS] = record
+            .first_chunk()
+            .ok_or_else(|| truncated(FIXED_FIELDS))?;
+        if fields[0] != 1 {
+            return Err(InvalidHvcc::Version { version: fields[0] });
+        }
+        let nal_length_size = (fields[21] & 3) + 1;
+        if nal_length_size == 3 {
+            return Err(InvalidHvcc::NalLengthSize);
+        }
+        let mut found = [None; 3];
+        let mut position = FIXED_FIELDS;
+        for _ in 0..fields[22] {
+            let head: &[u8; 3] = record
+                .get(position..)
+                .and_then(|rest| rest.first_chunk())
+                .ok_or_else(|| truncated(position + 3))?;
+            position += head.len();
+            let unit_type = head[0] & 0x3F;
+            for _ in 0..u16::from_be_bytes([head[1], head[2]]) {
+                let len: &[u8; 2] = record
+                    .get(position..)
+                    .and_then(|rest| rest.first_chunk())
+                    .ok_or_else(|| truncated(position + 2))?;
+                let len = usize::from(u16::from_be_bytes(*len));
+                position += 2;
+                let unit = record
+                    .get(position..position + len)
+                    .ok_or_else(|| truncated(position + len))?;
+                let kind = kind(unit_type);
+                if unit.first().map(|byte| byte >> 1) != Some(unit_type) || len < 2 {
+                    return Err(InvalidHvcc::NotAsAnnounced {
+                        unit_type,
+                        position,
+                    });
+                }
+                if let Some(kind) = kind {
+                    let first = &mut found[kind as usize];
+                    *first = first.or(Some(unit));
+                }
+                position += len;
+            }
+        }
+        for kind in [
+            ParameterSet::Video,
+            ParameterSet::Sequence,
+            ParameterSet::Picture,
+        ] {
+            if found[kind as usize].is_none() {
+                return Err(InvalidHvcc::NoParameterSet { kind });
+            }
+        }
+        Ok(Self {
+            nal_length_size,
+            profile: fields[1] & 0x1F,
+            level: fields[12],
+            dimensions: None,
+        })
+    }
+
+    /// Bytes of the length before each NAL unit: 1, 2 or 4.
+    pub fn nal_length_size(&self) -> u8 {
+        self.nal_length_size
+    }
+
+    /// `general_profile_idc` as in ITU-T H.265 annex A: 1 is Main, 2 Main 10.
+    pub fn profile(&self) -> u8 {
+        self.profile
+    }
+
+    /// `general_level_idc` as in ITU-T H.265 annex A: thirty times the level, 93 is level 3.1.
+    pub fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// Width and height in pixels after cropping, from the first SPS; `None` when it cannot be parsed.
+    pub fn dimensions(&self) -> Option<(u32, u32)> {
+        self.dimensions
+    }
+}
+
+/// The parameter set that a NAL unit of this type is.
+pub(super) fn kind(unit_type: u8) -> Option<ParameterSet> {
+    match unit_type {
+        VPS => Some(ParameterSet::Video),
+        SPS => Some(ParameterSet::Sequence),
+        PPS => Some(ParameterSet::Picture),
+        _ => None,
+    }
+}
+
+/// Why bytes are not a usable hvcC record.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidHvcc {
+    /// The record ends too early.
+    #[error(
+        "hvcC ends after {actual} bytes, at least {expected} are needed: it was cut off or is not hvcC"
+    )]
+    Truncated {
+        /// Bytes that the fields read so far ask for.
+        expected: usize,
+        /// Bytes that there are.
+        actual: usize,
+    },
+    /// The first byte is not 1.
+    #[error(
+        "hvcC has version {version}, only 1 exists: is this byte-stream (Annex B) or another codec's data?"
+    )]
+    Version {
+        /// The first byte.
+        version: u8,
+    },
+    /// NAL unit lengths of three bytes, which the standard leaves out.
+    #[error("hvcC announces NAL unit lengths of 3 bytes (byte 21), only 1, 2 and 4 are allowed")]
+    NalLengthSize,
+    /// No parameter set of this kind.
+    #[error(
+        "hvcC holds no {kind}, so nothing can be decoded: the encoder must put its parameter sets there"
+    )]
+    NoParameterSet {
+        /// What is missing.
+        kind: ParameterSet,
+    },
+    /// Something else, or nothing, where a NAL unit of a type should be.
+    #[error(
+        "hvcC holds no NAL unit of type {unit_type} at byte {position}, where its list of them has one"
+    )]
+    NotAsAnnounced {
+        /// The type that the list is for.
+        unit_type: u8,
+        /// Offset from the start of the record.
+        position: usize,
+    },
+}

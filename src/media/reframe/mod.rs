@@ -1,0 +1,235 @@
+//! What an encoder or parser gives becomes what Matroska wants, for one track.
+//!
+//! In: buffers of one [`Format`]. Out: [`Unit`]s, and the [`Track`] they belong to whenever it is another one.
+//!
+//! ```text
+//! avc, hvc1         passed on without a copy; the track is known from the codec private data
+//! avc3, hev1        passed on without a copy; the track is made of the parameter sets in the access units
+//! byte-stream       copied once, start codes become lengths of four bytes; the track as before
+//! AAC, G.711        passed on without a copy
+//! ADTS              each frame without its header, sharing the buffer; the track is made of the headers
+//! ```
+//!
+//! Does not belong here: times (an offset within a buffer apart), where a fragment begins, caps.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::aac::{AudioSpecificConfig, InvalidAudioSpecificConfig};
+use super::codec::Codec;
+use super::g711::{alaw_private, mulaw_private};
+use super::h264::{Avcc, InvalidAccessUnit, InvalidAvcc};
+use super::h265::{Hvcc, InvalidHvcc};
+use super::track::{InvalidTrack, Track};
+
+/// How the frames of a track come. The names are those of GStreamer's caps.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Format {
+    /// H.264, lengths before the NAL units, parameter sets in the codec private data only.
+    Avc,
+    /// H.264, lengths before the NAL units, parameter sets in the access units, too.
+    Avc3,
+    /// H.264, start codes before the NAL units (Annex B), parameter sets in the access units.
+    H264ByteStream,
+    /// H.265, lengths before the NAL units, parameter sets in the codec private data only.
+    Hvc1,
+    /// H.265, lengths before the NAL units, parameter sets in the access units, too.
+    Hev1,
+    /// H.265, start codes before the NAL units (Annex B), parameter sets in the access units.
+    H265ByteStream,
+    /// AAC without headers; codec private data is an AudioSpecificConfig.
+    AacRaw,
+    /// AAC with an ADTS header before each frame.
+    AacAdts,
+    /// G.711 A-law.
+    Alaw,
+    /// G.711 µ-law.
+    Mulaw,
+}
+
+impl Format {
+    /// The codec of frames that come like this.
+    pub const fn codec(self) -> Codec {
+        match self {
+            Self::Avc | Self::Avc3 | Self::H264ByteStream => Codec::H264,
+            Self::Hvc1 | Self::Hev1 | Self::H265ByteStream => Codec::H265,
+            Self::AacRaw | Self::AacAdts => Codec::Aac,
+            Self::Alaw => Codec::Alaw,
+            Self::Mulaw => Codec::Mulaw,
+        }
+    }
+}
+
+/// What the source says of the track beside its codec. All of it may be missing where the frames say it themselves.
+#[derive(Copy, Clone, PartialEq, Eq, Default, Debug)]
+pub struct Hints {
+    /// Width in pixels, after cropping.
+    pub width: Option<u32>,
+    /// Height in pixels, after cropping.
+    pub height: Option<u32>,
+    /// Time from one picture to the next.
+    pub frame_duration: Option<Duration>,
+    /// Samples per second of one channel. G.711 cannot do without.
+    pub rate: Option<u32>,
+    /// Channels. G.711 cannot do without.
+    pub channels: Option<u8>,
+}
+
+/// One frame for Matroska.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unit {
+    /// Its bytes.
+    pub payload: Bytes,
+    /// Decoding may start here. Always so for audio.
+    pub key: bool,
+    /// How much later than the buffer it begins: several ADTS frames in a buffer follow each other.
+    pub offset: Duration,
+}
+
+/// What became of a buffer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reframed {
+    /// The track of these frames, when it is the first one or not [`Track::same_header`] as the one before.
+    pub track: Option<Track>,
+    /// The frames. None when there were only parameter sets in the buffer: they are put before the next frame.
+    pub frames: Vec<Unit>,
+}
+
+/// Turns the buffers of one track into frames for Matroska.
+#[derive(Clone, Debug)]
+pub struct Reframer {
+    format: Format,
+    track: Option<Track>,
+}
+
+impl Reframer {
+    /// A reframer for buffers of this format. `codec_data` is that of the caps: avcC, hvcC or AudioSpecificConfig.
+    ///
+    /// # Errors
+    /// Codec private data that is missing or malformed, a size, a rate or channels that nobody says.
+    pub fn new(
+        format: Format,
+        codec_data: Option<Bytes>,
+        hints: Hints,
+    ) -> Result<Self, InvalidFormat> {
+        let track = track(format, codec_data, hints)?;
+        Ok(Self {
+            format,
+            track: Some(track),
+        })
+    }
+
+    /// The format of the buffers.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The track of the frames that were returned last; before the first one, the track if it is known already.
+    pub fn track(&self) -> Option<&Track> {
+        self.track.as_ref()
+    }
+
+    /// Takes a buffer. `key_hint` is what its source says of it: decoding may start here.
+    ///
+    /// # Errors
+    /// Why nothing of the buffer can be sent. The next one may be fine.
+    pub fn take(&mut self, payload: Bytes, key_hint: bool) -> Result<Reframed, Malformed> {
+        if let Some(track) = &self.track {
+            track.check_payload(&payload)?;
+        }
+        Ok(Reframed {
+            track: None,
+            frames: vec![Unit {
+                payload,
+                key: key_hint || !self.format.codec().is_video(),
+                offset: Duration::ZERO,
+            }],
+        })
+    }
+}
+
+fn track(format: Format, codec_data: Option<Bytes>, hints: Hints) -> Result<Track, InvalidFormat> {
+    let codec = format.codec();
+    let private = codec_data.ok_or(InvalidFormat::NoCodecData { codec });
+    let track = match format {
+        Format::Alaw | Format::Mulaw => {
+            let (Some(rate), Some(channels)) = (hints.rate, hints.channels) else {
+                return Err(InvalidFormat::NoRate { codec });
+            };
+            let private = match format {
+                Format::Alaw => alaw_private(rate, channels),
+                _ => mulaw_private(rate, channels),
+            };
+            Track::audio(codec, private, rate, channels)?
+        }
+        Format::AacRaw | Format::AacAdts => {
+            let private = private?;
+            let config = AudioSpecificConfig::parse(&private)?;
+            let channels = hints.channels.or_else(|| config.channels()).unwrap_or_default();
+            Track::audio(codec, private, config.rate(), channels)?
+        }
+        _ => {
+            let private = private?;
+            let size = match codec {
+                Codec::H264 => Avcc::parse(&private)?.dimensions(),
+                _ => Hvcc::parse(&private)?.dimensions(),
+            };
+            let (width, height) = hints
+                .width
+                .zip(hints.height)
+                .or(size)
+                .ok_or(InvalidFormat::NoSize)?;
+            Track::video(codec, private, width, height)?.with_frame_duration(hints.frame_duration)
+        }
+    };
+    Ok(track)
+}
+
+/// Why no track can be made of what the source says.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidFormat {
+    /// The codec private data is needed and missing.
+    #[error("{codec} without codec_data: put a parser in front")]
+    NoCodecData {
+        /// The codec.
+        codec: Codec,
+    },
+    /// Nobody says how large the pictures are.
+    #[error("neither the source nor the parameter sets say width and height")]
+    NoSize,
+    /// Nobody says the rate and the channels.
+    #[error("{codec} without rate and channels")]
+    NoRate {
+        /// The codec.
+        codec: Codec,
+    },
+    /// The codec private data is no valid avcC.
+    #[error("codec_data: {0}")]
+    Avcc(#[from] InvalidAvcc),
+    /// The codec private data is no valid hvcC.
+    #[error("codec_data: {0}")]
+    Hvcc(#[from] InvalidHvcc),
+    /// The codec private data is no valid AudioSpecificConfig.
+    #[error("codec_data: {0}")]
+    AudioSpecificConfig(#[from] InvalidAudioSpecificConfig),
+    /// They make no track.
+    #[error(transparent)]
+    Track(#[from] InvalidTrack),
+}
+
+/// Why nothing of a buffer can be sent.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// No parameter sets came yet, so nothing can be decoded: frames before the first key frame.
+    #[error("no parameter sets came before this access unit")]
+    NoParameterSets,
+    /// It is not an access unit.
+    #[error(transparent)]
+    AccessUnit(#[from] InvalidAccessUnit),
+    /// The parameter sets or headers in it make no track.
+    #[error(transparent)]
+    Track(#[from] InvalidTrack),
+}
