@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use gst::{prelude::*, subclass::prelude::*};
 
 use super::{caps, imp::CAT, properties::KvsSink};
-use crate::session::MAX_TRACKS;
+use crate::fragment::MAX_TRACKS;
 
 /// In this order: a launch line takes the first that fits, and an always template in front makes `… ! queue ! sink.` fail.
 pub(super) fn templates() -> &'static [gst::PadTemplate] {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{DropReason, Tracks};
 use crate::{
-    definition::{Fragmentation, TimecodeType},
-    media::Frame,
+    definition::{Fragmentation, StreamDefinition, TimecodeType},
+    media::{Frame, Track, TrackNumber},
     mkv,
     time::{Timecode, Timestamp},
 };
@@ -37,13 +37,21 @@ pub(crate) enum Placed {
 /// Decides the place of each frame.
 pub(crate) struct Cutter {
     fragmentation: Fragmentation,
+    /// Length of fragments that audio begins.
+    audio: Duration,
     timecode_type: TimecodeType,
     tracks: Option<Tracks>,
+    /// The track whose key frames begin fragments: the first of video, else the first.
+    lead: Option<TrackNumber>,
+    /// Other video tracks whose next frame has all that it refers to.
+    intact: Vec<TrackNumber>,
     /// Producer timestamp of the stream's first frame: the zero of RELATIVE timecodes.
     start: Option<Timestamp>,
     open: Option<Open>,
     /// Greatest timecode placed so far. A cluster's must be greater (kvs-facts §4, "strict order").
     greatest: Option<Timecode>,
+    /// How often time began anew. Timecodes rise within one of them.
+    epoch: u32,
 }
 
 /// The fragment that frames go into.
@@ -57,22 +65,90 @@ struct Open {
 }
 
 impl Cutter {
-    pub(crate) fn new(fragmentation: Fragmentation, timecode_type: TimecodeType) -> Self {
+    pub(crate) fn new(definition: &StreamDefinition) -> Self {
         Self {
-            fragmentation,
-            timecode_type,
+            fragmentation: definition.fragmentation,
+            audio: definition.fragment_duration,
+            timecode_type: definition.timecode_type,
             tracks: None,
+            lead: None,
+            intact: Vec::new(),
             start: None,
             open: None,
             greatest: None,
+            epoch: 0,
         }
     }
 
     /// The tracks of the frames that follow. Other tracks than before end the open fragment: true when they did.
     pub(crate) fn set_tracks(&mut self, tracks: Tracks) -> bool {
         let changed = self.tracks.as_ref().is_some_and(|before| *before != tracks);
+        let video = tracks.iter().find(|track| is_video(track));
+        self.lead = video.or(tracks.first()).map(Track::number);
         self.tracks = Some(tracks);
-        changed && self.open.take().is_some()
+        changed && self.end_fragment()
+    }
+
+    /// One track is another, or comes to the others. What that means to the open fragment is the caller's.
+    pub(crate) fn set_track(&mut self, track: Track) {
+        let number = track.number();
+        let mut tracks: Vec<_> = self
+            .tracks
+            .iter()
+            .flat_map(|tracks| tracks.iter())
+            .cloned()
+            .collect();
+        let place = tracks.partition_point(|other| other.number() < number);
+        match tracks
+            .get_mut(place)
+            .filter(|other| other.number() == number)
+        {
+            Some(other) => *other = track,
+            None => tracks.insert(place, track),
+        }
+        self.intact.retain(|other| *other != number);
+        self.tracks = Some(tracks.into());
+    }
+
+    /// One track is gone.
+    pub(crate) fn remove_track(&mut self, number: TrackNumber) {
+        let others = self.tracks.iter().flat_map(|tracks| tracks.iter());
+        let others: Tracks = others
+            .filter(|other| other.number() != number)
+            .cloned()
+            .collect();
+        self.intact.retain(|other| *other != number);
+        self.tracks = (!others.is_empty()).then_some(others);
+    }
+
+    /// The track of this number.
+    pub(crate) fn track(&self, number: TrackNumber) -> Option<&Track> {
+        self.tracks
+            .as_ref()?
+            .iter()
+            .find(|track| track.number() == number)
+    }
+
+    /// The track whose key frames begin fragments from here on.
+    pub(crate) fn set_lead(&mut self, lead: Option<TrackNumber>) {
+        if self.lead != lead {
+            self.lead = lead;
+            self.intact.retain(|other| Some(*other) != lead);
+        }
+    }
+
+    /// Time begins anew: a fragment may have any timecode, in another session.
+    pub(crate) fn restart(&mut self) {
+        if self.start.take().is_some() {
+            self.epoch += 1;
+        }
+        (self.open, self.greatest) = (None, None);
+        self.intact.clear();
+    }
+
+    /// How often time began anew.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// The tracks that were set last.
@@ -92,7 +168,20 @@ impl Cutter {
 
     /// The next frame must be a key frame; the open fragment, if any, is complete. True when there was one.
     pub(crate) fn end_fragment(&mut self) -> bool {
+        self.intact.clear();
+        self.close()
+    }
+
+    /// The open fragment, if any, is complete. True when there was one.
+    pub(crate) fn close(&mut self) -> bool {
         self.open.take().is_some()
+    }
+
+    /// Something of this track is missing before its next frame. True when that ends the open fragment.
+    pub(crate) fn end_fragment_of(&mut self, number: TrackNumber) -> bool {
+        self.intact.retain(|intact| *intact != number);
+        let ends = self.lead == Some(number) && self.track(number).is_some_and(is_video);
+        ends && self.open.take().is_some()
     }
 
     /// The open fragment comes near its longest duration: a key frame is to be asked for. True once for each fragment.
@@ -105,12 +194,12 @@ impl Cutter {
 
     /// The place of `frame`. Nothing changes until it is [`Self::put`] there.
     pub(crate) fn place(&self, frame: &Frame) -> Placed {
-        let Some(tracks) = &self.tracks else {
+        let Some(track) = self.track(frame.track) else {
             return Placed::Dropped(DropReason::NoTrack);
         };
-        let Some(track) = tracks.iter().find(|track| track.number() == frame.track) else {
-            return Placed::Dropped(DropReason::NoTrack);
-        };
+        let (leads, is_video) = (self.lead == Some(frame.track), is_video(track));
+        // Any frame of audio can be decoded by itself.
+        let key = frame.key || !is_video;
         if frame.payload.len() as u64 + HEADERS > MAX_FRAGMENT_BYTES {
             return Placed::Dropped(DropReason::TooLarge);
         }
@@ -118,30 +207,40 @@ impl Cutter {
             return Placed::Dropped(DropReason::Malformed);
         }
         let Some(open) = &self.open else {
-            return if frame.key {
+            return if key && leads {
                 self.begin(frame)
             } else {
                 Placed::Dropped(DropReason::NoKeyFrame)
             };
         };
-        if frame.key && self.cuts(open, frame) {
-            return self.begin(frame);
+        if !key && !leads && !self.intact.contains(&frame.track) {
+            return Placed::Dropped(DropReason::NoKeyFrame);
         }
-        let timecode = self.timecode(frame.pts);
+        let begins = key && leads;
+        if begins && self.cuts(open, frame, is_video) {
+            let place = self.begin(frame);
+            // Behind what another track has: it stays in the open fragment as long as that may last.
+            let is_alone = self.tracks.as_ref().is_none_or(|tracks| tracks.len() == 1);
+            if is_alone || place != Placed::Dropped(DropReason::Timecode) {
+                return place;
+            }
+        }
+        let is_early = !leads && open.begun.saturating_since(frame.pts) >= MAX_FRAGMENT_DURATION;
         let is_late = frame.pts.saturating_since(open.begun) >= MAX_FRAGMENT_DURATION;
         let is_full = open.bytes + frame.payload.len() as u64 + HEADERS > MAX_FRAGMENT_BYTES;
-        match mkv::block_offset(open.timecode, timecode) {
-            Some(offset_ms) if !is_late && !is_full => Placed::Continues { offset_ms },
+        match self.offset(open.timecode, frame.pts) {
+            Some(offset_ms) if !is_early && !is_late && !is_full => Placed::Continues { offset_ms },
             // A key frame that jumps back or far ahead, or finds no room, may begin a fragment, if the order allows it.
-            _ if frame.key => self.begin(frame),
+            _ if begins => self.begin(frame),
             Some(_) if is_full => Placed::Dropped(DropReason::TooLarge),
             _ => Placed::Dropped(DropReason::Timecode),
         }
     }
 
-    /// Records that `frame` went where [`Self::place`] said. A dropped frame leaves a hole that the next frames may
+    /// Records that `frame` went where [`Self::place`] said. A dropped frame of video leaves a hole that the next frames may
     /// refer to, so the rest until the next key frame has no place either.
     pub(crate) fn put(&mut self, frame: &Frame, placed: &Placed) {
+        let leads = self.lead == Some(frame.track);
         let timecode = match placed {
             Placed::Begins { timecode } => {
                 self.start.get_or_insert(frame.pts);
@@ -153,13 +252,22 @@ impl Cutter {
                 });
                 *timecode
             }
-            Placed::Continues { .. } => self.timecode(frame.pts),
+            Placed::Continues { .. } => {
+                if !leads
+                    && frame.key
+                    && !self.intact.contains(&frame.track)
+                    && self.track(frame.track).is_some_and(is_video)
+                {
+                    self.intact.push(frame.track);
+                }
+                self.timecode(frame.pts)
+            }
             // No frame of the track that is open refers to it.
-            Placed::Dropped(DropReason::NoTrack) => return,
+            Placed::Dropped(DropReason::NoTrack) if leads || self.intact.is_empty() => return,
             // A decoder conceals one bad frame better than a viewer misses the rest of its GOP.
             Placed::Dropped(DropReason::Malformed) if !frame.key => return,
             Placed::Dropped(_) => {
-                self.open = None;
+                self.end_fragment_of(frame.track);
                 return;
             }
         };
@@ -169,12 +277,13 @@ impl Cutter {
         self.greatest = self.greatest.max(Some(timecode));
     }
 
-    fn cuts(&self, open: &Open, frame: &Frame) -> bool {
+    fn cuts(&self, open: &Open, frame: &Frame, is_video: bool) -> bool {
         if frame.pts < open.begun {
             return true;
         }
         let age = frame.pts.saturating_since(open.begun);
         let shortest = match self.fragmentation {
+            _ if !is_video => self.audio.max(MIN_FRAGMENT_DURATION),
             Fragmentation::EachKeyFrame => MIN_FRAGMENT_DURATION,
             Fragmentation::AfterDuration(duration) => duration.max(MIN_FRAGMENT_DURATION),
         };
@@ -195,12 +304,34 @@ impl Cutter {
     }
 
     fn timecode(&self, pts: Timestamp) -> Timecode {
-        let start = match self.timecode_type {
+        Timecode::from_millis(pts.as_millis_rounded().saturating_sub(self.zero(pts)))
+    }
+
+    /// From the cluster's timecode to a frame's; in RELATIVE ones a frame may be shown before the first that began a
+    /// fragment.
+    fn offset(&self, cluster: Timecode, pts: Timestamp) -> Option<i16> {
+        let zero = self.zero(pts);
+        match pts.as_millis_rounded().checked_sub(zero) {
+            Some(millis) => mkv::block_offset(cluster, Timecode::from_millis(millis)),
+            None => {
+                let before = zero - pts.as_millis_rounded();
+                let offset = cluster.as_millis().checked_add(before)?;
+                i16::try_from(offset).ok().map(|offset| -offset)
+            }
+        }
+    }
+
+    /// What timecodes count from, in milliseconds.
+    fn zero(&self, pts: Timestamp) -> u64 {
+        match self.timecode_type {
             TimecodeType::Absolute => 0,
             TimecodeType::Relative => self.start.unwrap_or(pts).as_millis_rounded(),
-        };
-        Timecode::from_millis(pts.as_millis_rounded().saturating_sub(start))
+        }
     }
+}
+
+pub(crate) fn is_video(track: &Track) -> bool {
+    track.codec().is_video()
 }
 
 /// Room for the headers of a block and its share of the cluster's, in bytes.
@@ -211,10 +342,19 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{fragment::tests::tracks, media::TrackNumber};
+    use crate::{definition::StreamName, fragment::tests::tracks};
+
+    fn new(fragmentation: Fragmentation, timecode_type: TimecodeType) -> Cutter {
+        let name = StreamName::new("cam1").unwrap();
+        Cutter::new(&StreamDefinition {
+            fragmentation,
+            timecode_type,
+            ..StreamDefinition::new(name)
+        })
+    }
 
     fn cutter() -> Cutter {
-        let mut cutter = Cutter::new(Fragmentation::EachKeyFrame, TimecodeType::Absolute);
+        let mut cutter = new(Fragmentation::EachKeyFrame, TimecodeType::Absolute);
         cutter.set_tracks(tracks(640));
         cutter
     }
@@ -265,7 +405,7 @@ mod tests {
 
     #[test]
     fn frames_without_a_track_have_no_place() {
-        let mut cutter = Cutter::new(Fragmentation::EachKeyFrame, TimecodeType::Absolute);
+        let mut cutter = new(Fragmentation::EachKeyFrame, TimecodeType::Absolute);
         assert_eq!(
             put(&mut cutter, 0, true),
             Placed::Dropped(DropReason::NoTrack)
@@ -280,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_minimal_duration_keeps_key_frames_in_the_open_fragment() {
-        let mut cutter = Cutter::new(
+        let mut cutter = new(
             Fragmentation::AfterDuration(Duration::from_secs(2)),
             TimecodeType::Absolute,
         );
@@ -374,7 +514,7 @@ mod tests {
 
     #[test]
     fn relative_timecodes_count_from_the_first_frame() {
-        let mut cutter = Cutter::new(Fragmentation::EachKeyFrame, TimecodeType::Relative);
+        let mut cutter = new(Fragmentation::EachKeyFrame, TimecodeType::Relative);
         cutter.set_tracks(tracks(640));
         assert_eq!(put(&mut cutter, 1_700_000_000_123, true), begins(0));
         assert_eq!(put(&mut cutter, 1_700_000_002_123, true), begins(2000));
@@ -413,7 +553,7 @@ mod tests {
 
     #[test]
     fn a_key_frame_that_finds_no_room_begins_a_fragment() {
-        let mut cutter = Cutter::new(
+        let mut cutter = new(
             Fragmentation::AfterDuration(Duration::from_secs(10)),
             TimecodeType::Absolute,
         );

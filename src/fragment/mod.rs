@@ -5,17 +5,22 @@
 //! Does not belong here: acks and connections (`session`), the meaning of the bytes (`mkv`).
 
 mod cutter;
+mod interleave;
+mod labels;
 mod store;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-pub(crate) use cutter::{Cutter, Placed};
+pub(crate) use cutter::{Cutter, Placed, is_video};
+pub(crate) use interleave::{Before, Entry, Lanes, MAX_TRACKS, WINDOW, cost_in_lane};
+pub(crate) use labels::Labels;
 pub(crate) use store::Store;
 
 use crate::{
     media::Track,
+    mkv::Tag,
     time::{Mono, Timecode, Timestamp},
 };
 
@@ -46,7 +51,7 @@ pub enum DropReason {
     Malformed,
     /// It does not fit into a fragment of 50 MB.
     TooLarge,
-    /// Its track was never announced.
+    /// Its track was never announced, or was missing when its fragment began to be sent.
     NoTrack,
     /// `storage` was full.
     Storage,
@@ -123,12 +128,24 @@ pub(crate) struct Fragment {
     pub(crate) id: FragmentId,
     /// Of its first frame, as on the wire.
     pub(crate) timecode: Timecode,
+    /// Those that its header is to declare, each with a frame in it. Until it is [`Self::is_settled`] they may become fewer
+    /// or more.
     pub(crate) tracks: Tracks,
+    /// Those of `tracks` that have no frame in it yet, by their place: bit 0 is the first.
+    pub(crate) absent: u8,
+    /// Which time its timecode is of ([`Cutter::epoch`]); another one needs another session.
+    pub(crate) epoch: u32,
+    /// What its timecode counts from, when it is RELATIVE.
+    pub(crate) start: Timestamp,
+    /// What goes with it, while it is open.
+    pub(crate) tags: Vec<Tag>,
+    /// The same as bytes, when it is complete. They are sent behind its blocks.
+    pub(crate) tail: Bytes,
     /// Never empty while the fragment is kept.
     pub(crate) blocks: Vec<Block>,
     /// No frame follows.
     pub(crate) complete: bool,
-    /// Sum of [`Block::cost`].
+    /// Sum of [`Block::cost`], and of [`tag_cost`].
     pub(crate) cost: u64,
     /// Producer timestamps: of its first frame, of the one that is shown first (a B-frame may come before the key frame, and
     /// a clock may be set), and of the one that is shown last.
@@ -146,6 +163,16 @@ pub(crate) struct Fragment {
 }
 
 impl Fragment {
+    /// Each of its tracks has a frame in it: it may be sent, since the service refuses one without (4011).
+    pub(crate) fn is_settled(&self) -> bool {
+        self.absent == 0
+    }
+
+    /// Chunks of it that exist so far: two for each block, and its tags.
+    pub(crate) fn parts(&self) -> usize {
+        self.blocks.len() + usize::from(!self.tail.is_empty())
+    }
+
     /// Frames in it that are not yet known to be kept.
     pub(crate) fn frames(&self) -> u64 {
         self.blocks.len() as u64
@@ -156,6 +183,11 @@ impl Fragment {
     pub(crate) fn is_older(&self, limit: Duration, timestamp: Timestamp, now: Mono) -> bool {
         timestamp.saturating_since(self.last) > limit && now.saturating_since(self.arrived) > limit
     }
+}
+
+/// What a tag costs in the store, in bytes: its text, the elements around it, and what keeps it.
+pub(crate) fn tag_cost(tag: &Tag) -> u64 {
+    (tag.name().len() + tag.value().len()) as u64 + Block::OVERHEAD
 }
 
 impl fmt::Debug for Fragment {

@@ -8,8 +8,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Block, Fragment, FragmentId};
-use crate::time::{Timecode, Timestamp};
+use super::{Block, Fragment, FragmentId, tag_cost};
+use crate::{
+    media::{Track, TrackNumber},
+    mkv::{self, Tag},
+    time::{Timecode, Timestamp},
+};
 
 /// Fragments in order, front = oldest.
 ///
@@ -80,10 +84,10 @@ impl Store {
         FragmentId(self.base + self.queue.len() as u64)
     }
 
-    /// Begins a fragment with the id [`Self::next_id`]; the one before is complete from now on.
+    /// Begins a fragment with the id [`Self::next_id`]; the one before is complete.
     pub(crate) fn begin(&mut self, fragment: Fragment) {
         debug_assert_eq!(fragment.id, self.next_id());
-        self.complete();
+        debug_assert!(self.open().is_none());
         self.bytes += fragment.cost;
         self.queue.push_back(fragment);
     }
@@ -93,11 +97,22 @@ impl Store {
         self.queue.back().filter(|fragment| !fragment.complete)
     }
 
-    /// Adds a block to the open fragment; `at` is its producer timestamp. False when no fragment is open.
-    pub(crate) fn push(&mut self, block: Block, at: Timestamp, now: crate::time::Mono) -> bool {
+    /// Adds a block of this track to the open fragment; `at` is its producer timestamp. False when no fragment is open.
+    pub(crate) fn push(
+        &mut self,
+        track: TrackNumber,
+        block: Block,
+        at: Timestamp,
+        now: crate::time::Mono,
+    ) -> bool {
         let Some(open) = self.queue.back_mut().filter(|fragment| !fragment.complete) else {
             return false;
         };
+        if open.absent != 0
+            && let Some(place) = place(open, track)
+        {
+            open.absent &= !(1 << place);
+        }
         let cost = block.cost();
         open.cost += cost;
         open.earliest = open.earliest.min(at);
@@ -108,12 +123,88 @@ impl Store {
         true
     }
 
-    /// No frame follows in the open fragment.
-    pub(crate) fn complete(&mut self) {
-        if let Some(last) = self.queue.back_mut() {
+    /// A tag for the open fragment. False when no fragment is open.
+    pub(crate) fn tag(&mut self, tag: Tag) -> bool {
+        let Some(open) = self.queue.back_mut().filter(|fragment| !fragment.complete) else {
+            return false;
+        };
+        let cost = tag_cost(&tag);
+        open.tags.push(tag);
+        open.cost += cost;
+        self.bytes += cost;
+        true
+    }
+
+    /// A tag for the open fragment, in place of one of the same name.
+    pub(crate) fn retag(&mut self, tag: Tag) {
+        if let Some(open) = self.queue.back_mut().filter(|fragment| !fragment.complete) {
+            let of_that_name = |other: &Tag| other.name() == tag.name();
+            let before: u64 = open
+                .tags
+                .iter()
+                .filter(|other| of_that_name(other))
+                .map(tag_cost)
+                .sum();
+            open.tags.retain(|other| !of_that_name(other));
+            open.cost -= before;
+            self.bytes -= before;
+        }
+        self.tag(tag);
+    }
+
+    /// No frame follows in the open fragment. Its header declares the tracks that it has: those that are left out.
+    pub(crate) fn complete(&mut self) -> Vec<TrackNumber> {
+        let mut left_out = Vec::new();
+        if let Some(last) = self.queue.back_mut().filter(|fragment| !fragment.complete) {
+            for place in 0..last.tracks.len() {
+                if last.absent & (1 << place) != 0 {
+                    left_out.push(last.tracks[place].number());
+                }
+            }
             last.complete = true;
+            last.tail = mkv::tags(&std::mem::take(&mut last.tags));
+        }
+        for track in &left_out {
+            self.leave_out(*track, true);
         }
         self.skip_settled();
+        left_out
+    }
+
+    /// The open fragment is not to wait for a frame of this track.
+    pub(crate) fn forgo(&mut self, track: TrackNumber) {
+        self.leave_out(track, false);
+    }
+
+    fn leave_out(&mut self, track: TrackNumber, complete: bool) {
+        if let Some(last) = self.queue.back_mut()
+            && last.absent != 0
+            && last.complete == complete
+            && let Some(place) = place(last, track)
+            && last.absent & (1 << place) != 0
+        {
+            let others = last.tracks.iter().filter(|other| other.number() != track);
+            last.tracks = others.cloned().collect();
+            // The places behind it move up by one.
+            let before = last.absent & ((1 << place) - 1);
+            last.absent = before | ((last.absent >> (place + 1)) << place);
+        }
+    }
+
+    /// Another track for the open fragment, which must not be settled; a frame of it follows.
+    pub(crate) fn join(&mut self, track: Track) {
+        let open = self.queue.back_mut();
+        let Some(open) = open.filter(|fragment| !fragment.complete && !fragment.is_settled())
+        else {
+            return;
+        };
+        let number = track.number();
+        let place = open.tracks.partition_point(|other| other.number() < number);
+        let mut tracks = open.tracks.to_vec();
+        tracks.insert(place, track);
+        open.tracks = tracks.into();
+        let before = open.absent & ((1 << place) - 1);
+        open.absent = before | ((open.absent >> place) << (place + 1));
     }
 
     /// The fragment that the next chunk is of, when it is at that fragment's first byte.
@@ -121,22 +212,31 @@ impl Store {
         self.cursor.block == 0 && !self.cursor.head_sent
     }
 
-    /// The fragment that the next chunk is of, if any has begun.
+    /// The fragment that the next chunk is of, if any has begun that may be sent.
     pub(crate) fn current(&self) -> Option<&Fragment> {
         self.at(self.cursor.fragment)
+            .filter(|fragment| fragment.is_settled())
     }
 
     /// There is a chunk that was not sent since the last [`Self::rewind`].
     pub(crate) fn has_unsent(&self) -> bool {
         self.current()
-            .is_some_and(|fragment| self.cursor.block < fragment.blocks.len())
+            .is_some_and(|fragment| self.cursor.block < fragment.parts())
     }
 
     /// The next chunk, in order. `None`: all that arrived was sent.
     pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
         let index = self.index(self.cursor.fragment)?;
         let fragment = &mut self.queue[index];
-        let block = fragment.blocks.get(self.cursor.block)?;
+        if !fragment.is_settled() {
+            return None;
+        }
+        let Some(block) = fragment.blocks.get(self.cursor.block) else {
+            let tail = (self.cursor.block < fragment.parts()).then(|| fragment.tail.clone())?;
+            self.cursor.block += 1;
+            self.skip_settled();
+            return Some(tail);
+        };
         let chunk = if self.cursor.head_sent {
             self.cursor = Cursor {
                 block: self.cursor.block + 1,
@@ -171,35 +271,35 @@ impl Store {
             .take_while(|fragment| fragment.id.0 < self.cursor.fragment)
     }
 
-    /// The service has the fragment of this timecode for good. Its frames, and when the newest arrived.
-    pub(crate) fn persisted(&mut self, timecode: Timecode) -> Option<(u64, crate::time::Mono)> {
-        let cursor = self.cursor.fragment;
+    /// The fragment of this timecode that is not PERSISTED. Those of another epoch were sent on another connection.
+    pub(crate) fn find(&self, epoch: u32, timecode: Timecode) -> Option<FragmentId> {
+        let is_it = |fragment: &&Fragment| fragment.timecode == timecode && fragment.epoch == epoch;
+        self.pending().find(is_it).map(|fragment| fragment.id)
+    }
+
+    /// The service has this fragment for good. Its frames, and when the newest arrived.
+    pub(crate) fn persisted(&mut self, id: FragmentId) -> Option<(u64, crate::time::Mono)> {
         // Only what was sent as a whole can be acknowledged; anything else is a mistake of the other side.
-        let fragment = self.queue.iter_mut().find(|fragment| {
-            fragment.timecode == timecode && !fragment.persisted && fragment.id.0 < cursor
-        })?;
+        if id.0 >= self.cursor.fragment {
+            return None;
+        }
+        let fragment = self.pending_mut(id)?;
         let settled = (fragment.frames(), fragment.arrived);
         fragment.persisted = true;
-        self.settle(|fragment| fragment.timecode == timecode && fragment.persisted);
+        self.settle(id);
         Some(settled)
     }
 
-    /// Counts a refusal of the fragment of this timecode: how many it has had.
-    pub(crate) fn refused(&mut self, timecode: Timecode) -> Option<u32> {
-        let fragment = self
-            .queue
-            .iter_mut()
-            .find(|fragment| fragment.timecode == timecode && !fragment.persisted)?;
+    /// Counts a refusal of this fragment: how many it has had.
+    pub(crate) fn refused(&mut self, id: FragmentId) -> Option<u32> {
+        let fragment = self.pending_mut(id)?;
         fragment.refused += 1;
         Some(fragment.refused)
     }
 
-    /// Takes out the fragment of this timecode. What follows in it, if it is open, has no place any more.
-    pub(crate) fn evict(&mut self, timecode: Timecode) -> Option<Eviction> {
-        let fragment = self
-            .queue
-            .iter_mut()
-            .find(|fragment| fragment.timecode == timecode && !fragment.persisted)?;
+    /// Takes this fragment out. What follows in it, if it is open, has no place any more.
+    pub(crate) fn evict(&mut self, id: FragmentId) -> Option<Eviction> {
+        let fragment = self.pending_mut(id)?;
         let Fragment {
             timecode,
             earliest,
@@ -214,14 +314,22 @@ impl Store {
         };
         fragment.persisted = true;
         fragment.complete = true;
-        if fragment.id.0 == self.cursor.fragment {
+        fragment.absent = 0;
+        if id.0 == self.cursor.fragment {
             self.cursor = Cursor {
                 fragment: self.cursor.fragment + 1,
                 ..Cursor::default()
             };
         }
-        self.settle(|fragment| fragment.timecode == timecode && fragment.persisted);
+        self.settle(id);
         Some(eviction)
+    }
+
+    fn pending_mut(&mut self, id: FragmentId) -> Option<&mut Fragment> {
+        let index = self.index(id.0)?;
+        self.queue
+            .get_mut(index)
+            .filter(|fragment| !fragment.persisted)
     }
 
     /// The oldest fragment that may be taken out: complete, and not half sent.
@@ -243,11 +351,12 @@ impl Store {
     }
 
     /// Frees the blocks of what is settled, and its place when nothing older is kept.
-    fn settle(&mut self, which: impl Fn(&Fragment) -> bool) {
-        for fragment in self.queue.iter_mut().filter(|fragment| which(fragment)) {
+    fn settle(&mut self, id: FragmentId) {
+        if let Some(fragment) = self.index(id.0).and_then(|index| self.queue.get_mut(index)) {
             self.bytes -= fragment.cost;
             fragment.cost = 0;
             fragment.blocks = Vec::new();
+            (fragment.tags, fragment.tail) = (Vec::new(), Bytes::new());
         }
         while self
             .queue
@@ -268,8 +377,8 @@ impl Store {
                 ..Cursor::default()
             };
         }
-        while let Some(fragment) = self.current() {
-            let sent = self.cursor.block == fragment.blocks.len() && fragment.complete;
+        while let Some(fragment) = self.at(self.cursor.fragment) {
+            let sent = self.cursor.block == fragment.parts() && fragment.complete;
             if !(fragment.persisted || sent) {
                 return;
             }
@@ -279,6 +388,12 @@ impl Store {
             };
         }
     }
+}
+
+/// The place of a track in the header of a fragment.
+fn place(fragment: &Fragment, track: TrackNumber) -> Option<usize> {
+    let mut tracks = fragment.tracks.iter();
+    tracks.position(|other| other.number() == track)
 }
 
 #[cfg(test)]
@@ -291,10 +406,16 @@ mod tests {
     impl Store {
         fn add(&mut self, ms: u64, frames: usize, complete: bool) {
             let at = Timestamp::from_millis(ms);
+            self.complete();
             self.begin(Fragment {
                 id: self.next_id(),
                 timecode: Timecode::from_millis(ms),
                 tracks: tracks(640),
+                absent: 0,
+                epoch: 0,
+                start: Timestamp::ZERO,
+                tags: Vec::new(),
+                tail: Bytes::new(),
                 blocks: Vec::new(),
                 complete: false,
                 cost: 0,
@@ -307,11 +428,15 @@ mod tests {
                 sent: 0,
             });
             for n in 0..frames {
-                self.push(block(ms, n), at, Mono::default());
+                self.push(TrackNumber::VIDEO, block(ms, n), at, Mono::default());
             }
             if complete {
                 self.complete();
             }
+        }
+
+        fn of(&self, ms: u64) -> FragmentId {
+            self.find(0, tc(ms)).unwrap_or(FragmentId(u64::MAX))
         }
 
         fn drain(&mut self) -> Vec<String> {
@@ -337,7 +462,12 @@ mod tests {
         let mut store = Store::default();
         store.add(0, 1, false);
         assert_eq!(store.drain(), ["0.0h", "0.0p"]);
-        store.push(block(0, 1), Timestamp::from_millis(40), Mono::default());
+        store.push(
+            TrackNumber::VIDEO,
+            block(0, 1),
+            Timestamp::from_millis(40),
+            Mono::default(),
+        );
         assert_eq!(store.drain(), ["0.1h", "0.1p"]);
         assert_eq!(store.current().map(|f| f.id), Some(FragmentId(0)));
         store.complete();
@@ -351,7 +481,7 @@ mod tests {
             store.add(n * 1000, 2, true);
         }
         let all = store.drain();
-        assert_eq!(store.persisted(tc(0)), Some((2, Mono::default())));
+        assert_eq!(store.persisted(store.of(0)), Some((2, Mono::default())));
         store.rewind();
         assert_eq!(store.drain(), all[4..]);
     }
@@ -363,12 +493,12 @@ mod tests {
             store.add(n * 1000, 1, true);
         }
         store.drain();
-        store.persisted(tc(1000));
+        store.persisted(store.of(1000));
         assert_eq!(store.frames(), 2);
         store.rewind();
         assert_eq!(store.drain(), ["0.0h", "0.0p", "2000.0h", "2000.0p"]);
-        store.persisted(tc(0));
-        store.persisted(tc(2000));
+        store.persisted(store.of(0));
+        store.persisted(store.of(2000));
         assert!(store.is_empty());
         assert_eq!(store.bytes(), 0);
     }
@@ -378,8 +508,8 @@ mod tests {
         let mut store = Store::default();
         store.add(0, 1, false);
         store.next_chunk();
-        assert_eq!(store.persisted(tc(0)), None, "half sent");
-        assert_eq!(store.persisted(tc(7)), None, "unknown");
+        assert_eq!(store.persisted(store.of(0)), None, "half sent");
+        assert_eq!(store.persisted(store.of(7)), None, "unknown");
         assert_eq!(store.frames(), 1);
     }
 
@@ -391,7 +521,7 @@ mod tests {
         store.add(2000, 1, false);
         store.next_chunk();
         assert_eq!(store.oldest_evictable().map(|f| f.timecode), Some(tc(1000)));
-        assert_eq!(store.evict(tc(1000)).map(|e| e.frames), Some(1));
+        assert_eq!(store.evict(store.of(1000)).map(|e| e.frames), Some(1));
         assert_eq!(
             store.oldest_evictable().map(|f| f.timecode),
             None,
@@ -405,8 +535,13 @@ mod tests {
         let mut store = Store::default();
         store.add(0, 2, false);
         store.drain();
-        assert_eq!(store.evict(tc(0)).map(|e| e.frames), Some(2));
-        assert!(!store.push(block(0, 2), Timestamp::from_millis(80), Mono::default()));
+        assert_eq!(store.evict(store.of(0)).map(|e| e.frames), Some(2));
+        assert!(!store.push(
+            TrackNumber::VIDEO,
+            block(0, 2),
+            Timestamp::from_millis(80),
+            Mono::default()
+        ));
         store.add(1000, 1, true);
         assert_eq!(store.drain(), ["1000.0h", "1000.0p"]);
     }
@@ -417,9 +552,9 @@ mod tests {
         store.add(1000, 1, false);
         for ms in [960, 1080, 1040] {
             let at = Timestamp::from_millis(ms);
-            store.push(block(1000, 1), at, Mono::default());
+            store.push(TrackNumber::VIDEO, block(1000, 1), at, Mono::default());
         }
-        let eviction = store.evict(tc(1000)).unwrap();
+        let eviction = store.evict(store.of(1000)).unwrap();
         assert_eq!(eviction.earliest, Timestamp::from_millis(960));
         assert_eq!(eviction.last, Timestamp::from_millis(1080));
     }
@@ -466,11 +601,11 @@ mod tests {
                     Operation::Push => {
                         let n = store.open().map(|f| f.blocks.len());
                         if let Some(n) = n {
-                            store.push(block(next_ms, n), Timestamp::from_millis(next_ms), Mono::default());
+                            store.push(TrackNumber::VIDEO, block(next_ms, n), Timestamp::from_millis(next_ms), Mono::default());
                             taken += 1;
                         }
                     }
-                    Operation::Complete => store.complete(),
+                    Operation::Complete => drop(store.complete()),
                     Operation::Send(count) => for _ in 0..count {
                         let Some(chunk) = store.next_chunk() else { break };
                         let text = String::from_utf8(chunk.to_vec()).unwrap();
@@ -485,14 +620,14 @@ mod tests {
                     },
                     Operation::Persist(index) => {
                         let timecode = store.sent_pending().nth(index).map(|f| f.timecode);
-                        if let Some((frames, _)) = timecode.and_then(|timecode| store.persisted(timecode)) {
+                        if let Some((frames, _)) = timecode.and_then(|timecode| store.persisted(store.of(timecode.as_millis()))) {
                             settled += frames;
                             gone.extend(timecode.map(|t| t.as_millis().to_string()));
                         }
                     }
                     Operation::Evict => {
                         let timecode = store.oldest_evictable().map(|f| f.timecode);
-                        if let Some(eviction) = timecode.and_then(|timecode| store.evict(timecode)) {
+                        if let Some(eviction) = timecode.and_then(|timecode| store.evict(store.of(timecode.as_millis()))) {
                             settled += eviction.frames;
                             gone.insert(eviction.timecode.as_millis().to_string());
                         }

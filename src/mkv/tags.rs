@@ -15,6 +15,12 @@ use super::ids;
 
 /// Ends the fragment at once: the service persists it without waiting for the next cluster. Value: empty.
 pub const END_OF_FRAGMENT: &str = "AWS_KINESISVIDEO_END_OF_FRAGMENT";
+/// Makes the service store an image of the fragment in S3. Value: empty ("Automated real-time image generation").
+const IMAGE_GENERATION: &str = "AWS_KINESISVIDEO_IMAGE_GENERATION";
+/// The start of that image's name.
+const IMAGE_PREFIX: &str = "AWS_KINESISVIDEO_IMAGE_PREFIX";
+/// Makes the service notify by SNS. Value: empty ("Set up notifications").
+const NOTIFICATION: &str = "AWS_KINESISVIDEO_NOTIFICATION";
 /// Most tags of one fragment, [`END_OF_FRAGMENT`] included ("service quotas"; over it: 4009).
 pub const MAX_TAGS_PER_FRAGMENT: usize = 10;
 /// Longest name of a tag, in bytes (AWS's SDK: `MKV_MAX_TAG_NAME_LEN`).
@@ -59,6 +65,46 @@ impl Tag {
             return Err(InvalidTag::ZeroByte { name });
         }
         Ok(Self { name, value })
+    }
+
+    /// Asks for an image of the fragment.
+    pub(crate) fn image_generation() -> Self {
+        Self::reserved(IMAGE_GENERATION, String::new())
+    }
+
+    /// Asks for a notification about the fragment.
+    pub(crate) fn notification() -> Self {
+        Self::reserved(NOTIFICATION, String::new())
+    }
+
+    /// The start of the name that the image of the fragment gets.
+    ///
+    /// # Errors
+    /// A prefix over [`MAX_TAG_VALUE`] bytes, or one with a zero byte.
+    pub(crate) fn image_prefix(prefix: String) -> Result<Self, InvalidTag> {
+        let name = IMAGE_PREFIX.to_owned();
+        if prefix.len() > MAX_TAG_VALUE {
+            return Err(InvalidTag::Value {
+                bytes: prefix.len(),
+                name,
+            });
+        }
+        if prefix.contains('\0') {
+            return Err(InvalidTag::ZeroByte { name });
+        }
+        Ok(Self::reserved(IMAGE_PREFIX, prefix))
+    }
+
+    fn reserved(name: &str, value: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            value,
+        }
+    }
+
+    /// It is one of the service's own.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.name.starts_with(RESERVED)
     }
 
     /// The name, 1 to [`MAX_TAG_NAME`] bytes.

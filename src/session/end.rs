@@ -29,8 +29,7 @@ impl Session {
         if matches!(self.state, State::Stopped) {
             return;
         }
-        self.cutter.end_fragment();
-        self.store.complete();
+        self.end_fragment();
         self.ended = None;
         let deadline = self
             .ending
@@ -55,6 +54,7 @@ impl Session {
         if let Some(ending) = &mut self.ending {
             ending.deadline = ending.deadline + time;
         }
+        self.lanes.suspended(time);
     }
 
     /// Nobody drives this session any more: the end, with everything that is still kept counted as dropped.
@@ -62,7 +62,7 @@ impl Session {
         if self.is_stopped() {
             return;
         }
-        let missing = self.store.frames();
+        let missing = self.frames_kept();
         let message =
             format!("the thread of the producer failed; {missing} frames were not PERSISTED");
         self.stop(
@@ -107,7 +107,7 @@ impl Session {
         if self.store.settled(ending.until) {
             return self.end_well(now, ending);
         }
-        let missing = self.store.frames();
+        let missing = self.frames_kept();
         let fragments = self.store.pending().count();
         let message = format!(
             "{missing} frames in {fragments} fragments were not PERSISTED in time (stop-stream-timeout is {} s), in state {}",
@@ -159,7 +159,7 @@ impl Session {
                 status,
                 request_id,
                 error_id,
-                missing: self.store.frames(),
+                missing: self.frames_kept(),
             }),
         );
     }
@@ -169,14 +169,10 @@ impl Session {
         if self.state.call().is_some() {
             self.outputs.push_back(Output::Abort);
         }
-        self.cutter.end_fragment();
-        let left: Vec<_> = self
-            .store
-            .pending()
-            .map(|fragment| fragment.timecode)
-            .collect();
-        for timecode in left {
-            self.evict(now, timecode, DropReason::Unfinished);
+        self.end_fragment();
+        let left: Vec<_> = self.store.pending().map(|fragment| fragment.id).collect();
+        for id in left {
+            self.evict(now, id, DropReason::Unfinished);
         }
         self.tell_losses();
         self.enter(State::Stopped);

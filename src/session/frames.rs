@@ -2,19 +2,16 @@
 
 use std::mem;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::{Event, LOSS_WINDOW, Loss, Session};
 use crate::{
-    definition::{Invalid, StreamingType},
-    fragment::{Block, DropReason, Fragment, Placed, Tracks},
-    media::{Frame, Track, TrackNumber},
+    definition::StreamingType,
+    fragment::{Block, DropReason, Fragment, FragmentId, Placed},
+    media::{Frame, TrackNumber},
     mkv,
     time::{Mono, Timecode, Timestamp},
 };
-
-/// Most tracks of a stream ("Amazon Kinesis Video Streams service quotas", tracks).
-pub const MAX_TRACKS: usize = 3;
 
 /// A frame that was not taken.
 #[derive(Debug)]
@@ -25,45 +22,28 @@ pub enum Refused {
     Stopped,
 }
 
-impl Session {
-    /// The tracks of the frames that follow. Other tracks than before begin a new PutMedia session at the next key frame.
-    ///
-    /// # Errors
-    /// [`Invalid`] when there are none or more than three, or two have the same number.
-    pub fn set_tracks(&mut self, tracks: &[Track]) -> Result<(), Invalid> {
-        if tracks.is_empty() || tracks.len() > MAX_TRACKS {
-            let reason = format!("{} tracks: a stream has 1 to {MAX_TRACKS}", tracks.len());
-            return Err(Invalid::new("tracks", reason));
-        }
-        let mut numbers = tracks.iter().map(Track::number);
-        while let Some(number) = numbers.next() {
-            if numbers.clone().any(|other| other == number) {
-                return Err(Invalid::new(
-                    "tracks",
-                    format!("two have the number {number}"),
-                ));
-            }
-        }
-        if self.cutter.set_tracks(Tracks::from(tracks)) {
-            self.store.complete();
-        }
-        Ok(())
-    }
+/// There is no room (offline).
+pub(super) struct Full;
 
+impl Session {
     /// The next frame must be a key frame: something between was lost, or the source is another.
     pub fn end_fragment(&mut self) {
-        if self.cutter.end_fragment() {
-            self.store.complete();
-        }
+        self.flush();
+        self.cutter.end_fragment();
+        self.complete();
     }
 
     /// A frame of this track and this many bytes needs not wait. Always true but offline.
     ///
     /// For those who must not wait when they put: they ask before, and then [`Self::take_frame`].
     pub fn has_room(&mut self, track: TrackNumber, bytes: u64, key: bool) -> bool {
-        let _ = track;
         if self.definition.streaming_type != StreamingType::Offline || self.is_stopped() {
             return true;
+        }
+        if self.lanes.are_many() {
+            return !self
+                .lanes
+                .must_wait(track, bytes, self.definition.storage / 2);
         }
         let begins = key || !self.cutter.is_open();
         let fits = self.fits_offline(bytes + Block::OVERHEAD, begins);
@@ -96,46 +76,62 @@ impl Session {
             return Err(Refused::Stopped);
         }
         self.last_frame = now;
-        let mut placed = self.cutter.place(&frame);
-        if let Some((block, timecode)) = block(&frame, &placed) {
+        let bytes = frame.payload.len() as u64;
+        if self.lanes.are_many() {
+            self.queue(now, frame, anyway)?;
+        } else {
+            self.admit(now, &frame, anyway)
+                .map_err(|Full| Refused::Full(frame))?;
+        }
+        self.stats.frames_in += 1;
+        self.stats.bytes_in += bytes;
+        // Not before it is counted: what is told must add up.
+        self.pump(now);
+        self.feel_pressure();
+        Ok(())
+    }
+
+    /// The frame whose turn it is finds its place, or is dropped and counted so.
+    pub(super) fn admit(&mut self, now: Mono, frame: &Frame, anyway: bool) -> Result<(), Full> {
+        let mut placed = self.place(frame);
+        if let Some((block, timecode)) = block(frame, &placed) {
             // Ended in both, before the frame may be refused: whoever is refused may go on with another frame.
             if let Placed::Begins { .. } = placed {
-                self.end_fragment();
+                self.cutter.close();
+                self.complete();
             }
+            let cost = block.cost() + timecode.map_or(0, |_| self.labels.cost());
             match self.definition.streaming_type {
                 StreamingType::Offline
-                    if !anyway && !self.fits_offline(block.cost(), timecode.is_some()) =>
+                    if !anyway && !self.fits_offline(cost, timecode.is_some()) =>
                 {
                     self.full = true;
                     self.feel_pressure();
-                    return Err(Refused::Full(frame));
+                    return Err(Full);
                 }
                 StreamingType::Offline => {
                     self.full = false;
-                    self.keep(now, &frame, block, timecode);
+                    self.keep(now, frame, block, timecode);
                 }
                 StreamingType::Realtime | StreamingType::NearRealtime => {
                     if self.definition.streaming_type == StreamingType::Realtime {
                         self.evict_aged(now, frame.pts);
                     }
-                    if self.make_room(now, &block, timecode.is_some()) {
-                        self.keep(now, &frame, block, timecode);
+                    if self.make_room(now, cost, timecode.is_some()) {
+                        self.keep(now, frame, block, timecode);
                     } else {
                         placed = Placed::Dropped(DropReason::Storage);
                     }
                 }
             }
         }
-        self.stats.frames_in += 1;
-        self.stats.bytes_in += frame.payload.len() as u64;
-        self.cutter.put(&frame, &placed);
-        self.feel_pressure();
+        self.cutter.put(frame, &placed);
         if self.cutter.wants_key_frame(frame.pts) {
             self.tell(Event::KeyFrameNeeded);
         }
         if let Placed::Dropped(reason) = placed {
             if !self.cutter.is_open() {
-                self.store.complete();
+                self.complete();
             }
             let first_of_its_kind = !self.losses.contains_key(&reason);
             self.lose(now, reason, 1, frame.pts, frame.pts);
@@ -157,13 +153,17 @@ impl Session {
     }
 
     fn keep(&mut self, now: Mono, frame: &Frame, block: Block, begins: Option<Timecode>) {
-        if let Some(timecode) = begins
-            && let Some(tracks) = self.cutter.tracks().cloned()
-        {
+        if let Some(timecode) = begins {
+            let (tracks, absent) = self.header(frame);
             self.store.begin(Fragment {
                 id: self.store.next_id(),
                 timecode,
                 tracks,
+                absent,
+                epoch: self.cutter.epoch(),
+                start: self.cutter.start().unwrap_or(frame.pts),
+                tags: Vec::new(),
+                tail: Bytes::new(),
                 blocks: Vec::new(),
                 complete: false,
                 cost: 0,
@@ -175,9 +175,15 @@ impl Session {
                 refused: 0,
                 sent: 0,
             });
+            for tag in self.labels.begin() {
+                self.store.tag(tag);
+            }
         }
-        let kept = self.store.push(block, frame.pts, now);
+        let kept = self.store.push(frame.track, block, frame.pts, now);
         debug_assert!(kept, "the cutter and the store agree on what is open");
+        if self.lanes.are_many() {
+            self.is_back(frame.track);
+        }
     }
 
     /// Offline: there is room, or waiting would never end. The service acknowledges a fragment when the next one
@@ -185,31 +191,24 @@ impl Session {
     /// Without acks the session ends for it ([`Self::ends`]). The bound is therefore `storage`, or one fragment if that is
     /// more, plus one fragment (50 MB at most each).
     fn fits_offline(&self, cost: u64, begins: bool) -> bool {
-        self.store.bytes() + cost <= self.definition.storage
+        self.bytes_kept() + cost <= self.definition.storage
             || self.store.pending().nth(1).is_none()
             || (!begins && !self.store.has_unsent())
     }
 
-    /// Realtime: takes out oldest fragments until the block fits. When all that is left is being sent or grows, that one
+    /// Bytes that are kept, wherever they wait.
+    pub(super) fn bytes_kept(&self) -> u64 {
+        self.store.bytes() + self.lanes.bytes()
+    }
+
+    /// Realtime: takes out oldest fragments until so many bytes fit. When all that is left is being sent or grows, that one
     /// gives way: the open fragment is taken out, or, when a part of it is on the wire, ended.
-    fn make_room(&mut self, now: Mono, block: &Block, begins: bool) -> bool {
-        let fits =
-            |session: &Self| session.store.bytes() + block.cost() <= session.definition.storage;
-        while !fits(self) {
-            let Some(oldest) = self
-                .store
-                .oldest_evictable()
-                .map(|fragment| fragment.timecode)
-            else {
-                break;
-            };
-            self.evict(now, oldest, DropReason::Storage);
-        }
-        if fits(self) {
+    pub(super) fn make_room(&mut self, now: Mono, cost: u64, begins: bool) -> bool {
+        if self.evict_for(now, cost) {
             return true;
         }
         if !begins && self.store.at_boundary() {
-            let open = self.store.open().map(|fragment| fragment.timecode);
+            let open = self.store.open().map(|fragment| fragment.id);
             if let Some(open) = open {
                 self.evict(now, open, DropReason::Storage);
             }
@@ -217,24 +216,32 @@ impl Session {
         false
     }
 
-    fn evict_aged(&mut self, now: Mono, newest: Timestamp) {
+    /// Realtime: takes out oldest fragments until so many bytes fit.
+    pub(super) fn evict_for(&mut self, now: Mono, cost: u64) -> bool {
+        while self.bytes_kept() + cost > self.definition.storage {
+            let Some(oldest) = self.store.oldest_evictable().map(|fragment| fragment.id) else {
+                return false;
+            };
+            self.evict(now, oldest, DropReason::Storage);
+        }
+        true
+    }
+
+    pub(super) fn evict_aged(&mut self, now: Mono, newest: Timestamp) {
         while let Some(fragment) = self.store.oldest_evictable()
             && fragment.is_older(self.definition.buffer_duration, newest, now)
         {
-            let timecode = fragment.timecode;
-            self.evict(now, timecode, DropReason::Age);
+            let id = fragment.id;
+            self.evict(now, id, DropReason::Age);
         }
     }
 
     /// Takes a fragment out, counted and told: how many frames it had.
-    pub(super) fn evict(&mut self, now: Mono, timecode: Timecode, reason: DropReason) -> u64 {
-        let was_open = self
-            .store
-            .open()
-            .is_some_and(|open| open.timecode == timecode);
-        if let Some(eviction) = self.store.evict(timecode) {
+    pub(super) fn evict(&mut self, now: Mono, id: FragmentId, reason: DropReason) -> u64 {
+        let was_open = self.store.open().is_some_and(|open| open.id == id);
+        if let Some(eviction) = self.store.evict(id) {
             if was_open {
-                self.cutter.end_fragment();
+                self.cutter.close();
             }
             self.lose(
                 now,
@@ -248,7 +255,14 @@ impl Session {
         0
     }
 
-    fn lose(&mut self, now: Mono, reason: DropReason, frames: u64, from: Timestamp, to: Timestamp) {
+    pub(super) fn lose(
+        &mut self,
+        now: Mono,
+        reason: DropReason,
+        frames: u64,
+        from: Timestamp,
+        to: Timestamp,
+    ) {
         *self.stats.dropped.entry(reason).or_default() += frames;
         let loss = self.losses.entry(reason).or_insert(Loss {
             frames: 0,
@@ -281,7 +295,7 @@ fn block(frame: &Frame, placed: &Placed) -> Option<(Block, Option<Timecode>)> {
         Placed::Dropped(_) => return None,
         Placed::Begins { timecode } => {
             let mut head = BytesMut::from(&mkv::cluster_header(*timecode)[..]);
-            head.extend_from_slice(&mkv::simple_block_header(frame.track, 0, frame.key, length));
+            head.extend_from_slice(&mkv::simple_block_header(frame.track, 0, true, length));
             (head.freeze(), Some(*timecode))
         }
         Placed::Continues { offset_ms } => (

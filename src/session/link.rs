@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     definition::TimecodeType,
-    fragment::DropReason,
+    fragment::{DropReason, FragmentId},
     mkv,
     time::{Mono, Timecode},
 };
@@ -19,7 +19,9 @@ impl Session {
     /// [`Self::transmit`] has something.
     pub fn wants_transmit(&self) -> bool {
         match &self.state {
-            State::Opening(link) => link.header.is_some(),
+            _ if self.pace.due().is_some() => false,
+            State::Opening(link) => link.header.is_some() || !link.rest.is_empty(),
+            State::Streaming(link) if !link.rest.is_empty() => true,
             State::Streaming(link) if self.is_useless(link) => false,
             State::Streaming(link) => {
                 link.header.is_some() || self.store.has_unsent() || self.ends(link)
@@ -33,7 +35,15 @@ impl Session {
     /// While the answer of PutMedia is awaited this is only the header of the MKV stream: enough for a proxy that
     /// passes nothing on before the body begins, and little enough that a refusal is read before a reset.
     pub fn transmit(&mut self, now: Mono) -> Option<Bytes> {
-        let chunk = self.next_chunk(now)?;
+        if !self.pace.allows(now) {
+            return None;
+        }
+        let mut chunk = self.next_chunk(now)?;
+        if let Some(most) = self.pace.send(now, chunk.len())
+            && let Some(link) = self.state.link_mut()
+        {
+            link.rest = chunk.split_off(most);
+        }
         self.stats.bytes_sent += chunk.len() as u64;
         Some(chunk)
     }
@@ -44,6 +54,9 @@ impl Session {
         };
         if let Some(header) = link.header.take() {
             return Some(header);
+        }
+        if !link.rest.is_empty() {
+            return Some(std::mem::take(&mut link.rest));
         }
         match &self.state {
             State::Streaming(link) if self.is_useless(link) => return None,
@@ -70,9 +83,7 @@ impl Session {
     /// No media was sent in this session, and what is next does not go under its header: it was evicted meanwhile.
     fn is_useless(&self, link: &Link) -> bool {
         let next = self.store.current();
-        link.clusters == 0
-            && self.store.at_boundary()
-            && next.is_none_or(|next| next.tracks != link.tracks)
+        link.clusters == 0 && self.store.at_boundary() && next.is_none_or(|next| !link.takes(next))
     }
 
     /// This session is over at the next boundary of fragments: it is idle or old, the stream ends, other tracks follow, or
@@ -83,7 +94,7 @@ impl Session {
         }
         let next = self.store.current();
         link.last
-            || next.is_some_and(|next| next.tracks != link.tracks)
+            || next.is_some_and(|next| !link.takes(next))
             || (next.is_none() && self.ending.is_some())
             || self.confirms_late()
     }
@@ -125,11 +136,13 @@ impl Session {
         };
         let start = match self.definition.timecode_type {
             TimecodeType::Absolute => first.first,
-            TimecodeType::Relative => self.cutter.start().unwrap_or(first.first),
+            TimecodeType::Relative => first.start,
         };
         let link = Link {
             header: Some(mkv::stream_header(&first.tracks)),
+            rest: Bytes::new(),
             tracks: first.tracks.clone(),
+            epoch: first.epoch,
             clusters: 0,
             opened: now,
             rotation: deadlines::rotation(now, None),
@@ -214,13 +227,19 @@ impl Session {
     }
 
     fn persisted(&mut self, now: Mono, timecode: Timecode) {
-        if let Some((frames, arrived)) = self.store.persisted(timecode) {
+        let id = self.sent_as(timecode);
+        if let Some((frames, arrived)) = id.and_then(|id| self.store.persisted(id)) {
             self.stats.frames_persisted += frames;
             self.stats.fragments_persisted += 1;
             self.stats.persisted_latency = Some(now.saturating_since(arrived));
             self.backoff.reset();
             self.restored(now);
         }
+    }
+
+    /// The fragment that an ack of the connection means.
+    fn sent_as(&self, timecode: Timecode) -> Option<FragmentId> {
+        self.store.find(self.state.link()?.epoch, timecode)
     }
 
     /// An ERROR ack. A fragment that is refused twice is skipped; everything else is as the policy says.
@@ -233,16 +252,17 @@ impl Session {
         });
         let action = policy::on_error_ack(id);
         if action == Action::Skip {
-            let timecode = ack.timecode.or_else(|| {
-                self.store
-                    .pending()
-                    .next()
-                    .map(|fragment| fragment.timecode)
-            });
-            if let Some(timecode) = timecode
-                && self.store.refused(timecode).is_some_and(|times| times > 1)
+            let fragment = match ack.timecode {
+                Some(timecode) => self.sent_as(timecode).map(|id| (id, timecode)),
+                None => {
+                    let oldest = self.store.pending().next();
+                    oldest.map(|fragment| (fragment.id, fragment.timecode))
+                }
+            };
+            if let Some((fragment, timecode)) = fragment
+                && self.store.refused(fragment).is_some_and(|times| times > 1)
             {
-                let frames = self.evict(now, timecode, DropReason::Rejected);
+                let frames = self.evict(now, fragment, DropReason::Rejected);
                 self.tell(Event::FragmentSkipped {
                     timecode,
                     error_id: id,

@@ -25,6 +25,7 @@ mod end;
 mod event;
 mod frames;
 mod link;
+mod pace;
 pub(crate) mod policy;
 mod prepare;
 mod pressure;
@@ -44,19 +45,21 @@ use std::{
 pub(crate) use ack::AckReader;
 pub use ack::{Ack, AckKind, NotAnAck};
 pub use event::{Event, Stats, StreamError};
-pub use frames::{MAX_TRACKS, Refused};
+pub use frames::Refused;
 pub use policy::{Call, Cause, Failure, Fatal};
 pub use tags::{EventMetadata, InvalidMetadata, MAX_METADATA};
 
 use backoff::Backoff;
 use end::Ending;
+use pace::Pace;
 use policy::{Action, Before};
 use pressure::Pressure;
 use state::{State, Step};
+use tracks::Member;
 
 use crate::{
     definition::{StreamDefinition, StreamingType},
-    fragment::{Cutter, DropReason, Store},
+    fragment::{Cutter, DropReason, Labels, Lanes, Store},
     time::{Mono, Timestamp},
 };
 
@@ -153,9 +156,16 @@ struct Outage {
 pub struct Session {
     definition: StreamDefinition,
     state: State,
+    /// Frames of several tracks on their way to the cutter.
+    lanes: Lanes,
+    members: Vec<Member>,
+    /// What waits is to leave, whoever may still come.
+    flushing: bool,
     cutter: Cutter,
+    labels: Labels,
     store: Store,
     backoff: Backoff,
+    pace: Pace,
     outputs: VecDeque<Output>,
     stats: Stats,
     losses: BTreeMap<DropReason, Loss>,
@@ -188,9 +198,14 @@ impl Session {
     pub fn new(definition: StreamDefinition, seed: u64) -> Self {
         Self {
             state: State::New,
-            cutter: Cutter::new(definition.fragmentation, definition.timecode_type),
+            lanes: Lanes::default(),
+            members: Vec::new(),
+            flushing: false,
+            cutter: Cutter::new(&definition),
+            labels: Labels::default(),
             store: Store::default(),
             backoff: Backoff::new(seed),
+            pace: Pace::new(definition.bandwidth),
             outputs: VecDeque::new(),
             stats: Stats::default(),
             losses: BTreeMap::new(),
@@ -220,8 +235,8 @@ impl Session {
     pub fn stats(&self) -> Stats {
         Stats {
             state: self.state.name(),
-            frames_pending: self.store.frames(),
-            bytes_buffered: self.store.bytes(),
+            frames_pending: self.frames_kept(),
+            bytes_buffered: self.bytes_kept(),
             fragments_pending: self.store.pending().count() as u64,
             ..self.stats.clone()
         }
@@ -230,6 +245,9 @@ impl Session {
     /// The media type list of the stream, for CreateStream: as it was set, else that of the tracks once they are known.
     pub fn content_type(&self) -> Option<String> {
         self.definition.content_type.clone().or_else(|| {
+            if self.awaits_track() {
+                return None;
+            }
             let types: Vec<_> = self
                 .cutter
                 .tracks()?
@@ -248,6 +266,7 @@ impl Session {
     /// What to do next. Poll until it says [`Output::Wait`].
     pub fn poll(&mut self, now: Mono) -> Output {
         self.expire(now);
+        self.pump(now);
         self.advance(now);
         self.outputs.pop_front().unwrap_or_else(|| {
             let due = self
@@ -281,6 +300,7 @@ impl Session {
             // The answer of something that was given up meanwhile.
             _ => {}
         }
+        self.pump(now);
         self.advance(now);
     }
 
@@ -370,6 +390,7 @@ impl Session {
     /// What is due by now.
     fn expire(&mut self, now: Mono) {
         let is_due = |at: Option<Mono>| at.is_some_and(|at| at <= now);
+        self.pace.expire(now);
         if is_due(self.losses_due) {
             self.tell_losses();
         }
@@ -388,7 +409,7 @@ impl Session {
         }
     }
 
-    fn deadlines(&self) -> [Option<(Mono, &'static str)>; 3] {
+    fn deadlines(&self) -> [Option<(Mono, &'static str)>; 5] {
         let state = match &self.state {
             State::Activating { again } => Some((*again, "activation")),
             State::BackingOff { until, .. } => Some((*until, "back-off")),
@@ -399,6 +420,8 @@ impl Session {
             self.ending
                 .map(|ending| (ending.deadline, "stop-stream-timeout")),
             self.losses_due.map(|due| (due, "losses to tell")),
+            self.lanes.due().map(|due| (due, "track-timeout")),
+            self.pace.due().map(|due| (due, "bandwidth")),
         ]
     }
 

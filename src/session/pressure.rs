@@ -26,7 +26,7 @@ fn begins(episode: &mut bool, value: u128, bound: u128) -> bool {
 impl Session {
     /// After a frame was kept, or fragments were settled.
     pub(super) fn feel_pressure(&mut self) {
-        let (bytes, storage) = (self.store.bytes(), self.definition.storage);
+        let (bytes, storage) = (self.bytes_kept(), self.definition.storage);
         // Nine tenths: what is told when it is full is told too late.
         if begins(
             &mut self.pressure.storage,
@@ -83,9 +83,9 @@ impl Session {
             return;
         };
         let old = sent().filter(|sent| sent.is_older(bound, newest.last, newest.arrived));
-        let old: Vec<_> = old.map(|fragment| fragment.timecode).collect();
-        for timecode in old {
-            self.evict(now, timecode, DropReason::Replay);
+        let old: Vec<_> = old.map(|fragment| fragment.id).collect();
+        for id in old {
+            self.evict(now, id, DropReason::Replay);
         }
     }
 }

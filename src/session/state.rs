@@ -13,7 +13,10 @@
 use bytes::Bytes;
 
 use super::{AckReader, Call};
-use crate::{fragment::Tracks, time::Mono};
+use crate::{
+    fragment::{Fragment, Tracks},
+    time::Mono,
+};
 
 /// Where the session stands.
 pub(super) enum State {
@@ -53,8 +56,12 @@ pub(super) enum Step {
 pub(super) struct Link {
     /// The tracks that its header declares.
     pub(super) tracks: Tracks,
+    /// Which time its timecodes are of.
+    pub(super) epoch: u32,
     /// The header, until it is sent.
     pub(super) header: Option<Bytes>,
+    /// What is left of a chunk that is sent in pieces.
+    pub(super) rest: Bytes,
     /// Clusters that were begun in it.
     pub(super) clusters: u64,
     /// When it was asked for.
@@ -66,6 +73,13 @@ pub(super) struct Link {
     /// Since when an ack is due that has not come.
     pub(super) due: Option<Mono>,
     pub(super) acks: AckReader,
+}
+
+impl Link {
+    /// This fragment may follow in this session.
+    pub(super) fn takes(&self, fragment: &Fragment) -> bool {
+        fragment.epoch == self.epoch && fragment.tracks == self.tracks
+    }
 }
 
 impl State {

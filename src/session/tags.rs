@@ -3,7 +3,11 @@
 //! Belongs here: the limits of the service. Does not belong here: the bytes (`mkv`), which fragment they go with (`fragment`).
 
 use super::Session;
-use crate::mkv::{InvalidTag, Tag};
+use crate::{
+    definition::StreamingType,
+    fragment::tag_cost,
+    mkv::{InvalidTag, Tag},
+};
 
 /// Most tags of an application in one fragment: the end of the fragment is the tenth (kvs-facts §4, "Tags").
 pub const MAX_METADATA: usize = crate::mkv::MAX_TAGS_PER_FRAGMENT - 1;
@@ -62,7 +66,11 @@ impl Session {
         value: &str,
         persistent: bool,
     ) -> Result<(), InvalidMetadata> {
-        let _ = (Tag::new(name, value)?, persistent);
+        let tag = Tag::new(name, value)?;
+        let cancels = persistent && value.is_empty();
+        let stays = |there: &Tag| !(persistent && there.name() == name);
+        self.check_tags(usize::from(!cancels), stays)?;
+        self.put_tag(tag, persistent);
         Ok(())
     }
 
@@ -71,7 +79,114 @@ impl Session {
     /// # Errors
     /// [`InvalidMetadata`] names the limit that it would break; then nothing was put.
     pub fn put_event(&mut self, event: EventMetadata) -> Result<(), InvalidMetadata> {
-        let _ = event;
+        let EventMetadata {
+            image,
+            notification,
+            image_prefix,
+            pairs,
+        } = event;
+        if !image && !notification {
+            return Err(InvalidMetadata::NoEvent);
+        }
+        if image_prefix.is_some() && !image {
+            return Err(InvalidMetadata::PrefixWithoutImage);
+        }
+        let mut tags = Vec::new();
+        tags.extend(image.then(Tag::image_generation));
+        tags.extend(notification.then(Tag::notification));
+        tags.extend(image_prefix.map(Tag::image_prefix).transpose()?);
+        for (name, value) in pairs {
+            tags.push(Tag::new(name, value)?);
+        }
+        // The service's own are there once for each fragment, however often they are asked for.
+        let same = |tag: &&Tag| {
+            self.tags()
+                .find(|there| tag.is_reserved() && there.name() == tag.name())
+        };
+        if tags
+            .iter()
+            .filter_map(|tag| Some((tag, same(&tag)?)))
+            .any(|(tag, there)| tag.value() != there.value())
+        {
+            return Err(InvalidMetadata::OtherPrefix);
+        }
+        let new = tags.iter().filter(|tag| same(tag).is_none()).count();
+        self.check_tags(new, |_| true)?;
+        for tag in tags {
+            self.put_tag(tag, false);
+        }
         Ok(())
+    }
+
+    /// So many more tags go with the open fragment, and with the next one if they come to that.
+    fn check_tags(&self, new: usize, stays: impl Fn(&Tag) -> bool) -> Result<(), InvalidMetadata> {
+        if self.is_stopped() {
+            return Err(InvalidMetadata::Stopped);
+        }
+        let waiting = self.lanes.tags().filter(|tag| stays(tag)).count();
+        let open = self.store.open().into_iter().flat_map(|open| &open.tags);
+        let open = open.filter(|tag| stays(tag)).count();
+        let next = self.labels.all().filter(|tag| stays(tag)).count();
+        let tags = open.max(next) + waiting + new;
+        match new > 0 && tags > MAX_METADATA {
+            true => Err(InvalidMetadata::TooMany { tags }),
+            false => Ok(()),
+        }
+    }
+
+    /// The tags of the fragment that another would go with, with those that wait for it.
+    fn tags(&self) -> impl Iterator<Item = &Tag> {
+        let open = self.store.open();
+        let next = open.is_none().then(|| self.labels.all());
+        let open = open.into_iter().flat_map(|open| &open.tags);
+        open.chain(next.into_iter().flatten())
+            .chain(self.lanes.tags())
+    }
+
+    /// It takes its turn behind the frames that were put before it.
+    fn put_tag(&mut self, tag: Tag, persistent: bool) {
+        let behind = self
+            .lanes
+            .numbers()
+            .find(|number| !self.lanes.is_empty(*number));
+        match behind.and_then(|number| self.lanes.before(number)) {
+            Some(before) => before.tags.push((tag, persistent)),
+            None => self.label(tag, persistent),
+        }
+    }
+
+    /// The open fragment, or the next one, gets a tag.
+    pub(super) fn label(&mut self, tag: Tag, persistent: bool) {
+        if persistent && tag.value().is_empty() {
+            return self.labels.cancel(tag.name());
+        }
+        let is_there = |there: &Tag| tag.is_reserved() && there.name() == tag.name();
+        let there = match self.store.open() {
+            Some(open) => open.tags.iter().any(is_there),
+            None => self.labels.all().any(is_there),
+        };
+        if there {
+            return;
+        }
+        let fits = |session: &Self| {
+            session
+                .store
+                .open()
+                .is_some_and(|open| open.tags.len() < MAX_METADATA)
+        };
+        let goes_with_open = fits(self) && self.has_room_for(tag_cost(&tag)) && fits(self);
+        if persistent {
+            self.labels.keep(tag.clone());
+            if goes_with_open {
+                self.store.retag(tag);
+            }
+        } else if !(goes_with_open && self.store.tag(tag.clone())) {
+            self.labels.add(tag);
+        }
+    }
+
+    fn has_room_for(&mut self, cost: u64) -> bool {
+        let is_offline = self.definition.streaming_type == StreamingType::Offline;
+        is_offline || self.evict_for(self.last_frame, cost)
     }
 }

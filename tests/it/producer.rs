@@ -233,7 +233,7 @@ fn a_frame_is_taken_though_there_is_no_room() {
     let bytes = |frame: &Frame| frame.payload.len() as u64;
     stream.interrupt(true);
     for frame in &frames[..80] {
-        stream.wait_for_room(bytes(frame), frame.key);
+        stream.wait_for_room(frame.track, bytes(frame), frame.key);
         stream.take_frame(frame.clone()).unwrap();
     }
     let stats = stream.stats();
@@ -243,7 +243,7 @@ fn a_frame_is_taken_though_there_is_no_room() {
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
             for frame in &frames[80..] {
-                stream.wait_for_room(bytes(frame), frame.key);
+                stream.wait_for_room(frame.track, bytes(frame), frame.key);
                 // Only the second fragment is incomplete: there is room again.
                 assert!(stream.stats().frames_persisted > 0);
                 stream.take_frame(frame.clone()).unwrap();

@@ -166,7 +166,10 @@ fn track(format: Format, codec_data: Option<Bytes>, hints: Hints) -> Result<Trac
         Format::AacRaw | Format::AacAdts => {
             let private = private?;
             let config = AudioSpecificConfig::parse(&private)?;
-            let channels = hints.channels.or_else(|| config.channels()).unwrap_or_default();
+            let channels = hints
+                .channels
+                .or_else(|| config.channels())
+                .unwrap_or_default();
             Track::audio(codec, private, config.rate(), channels)?
         }
         _ => {
