@@ -7,13 +7,11 @@
 
 use super::h264::ParameterSet;
 
+pub(super) mod sets;
+mod vui;
+
 /// Bytes before the first array of parameter sets in the record.
 const FIXED_FIELDS: usize = 23;
-/// Types of NAL units (ITU-T H.265 table 7-1).
-pub(super) const VPS: u8 = 32;
-pub(super) const SPS: u8 = 33;
-pub(super) const PPS: u8 = 34;
-
 /// What an hvcC record says. It is valid: version 1, complete, with at least one VPS, SPS and PPS.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Hvcc {
@@ -66,7 +64,7 @@ impl Hvcc {
                 let unit = record
                     .get(position..position + len)
                     .ok_or_else(|| truncated(position + len))?;
-                let kind = kind(unit_type);
+                let kind = sets::kind(unit_type);
                 if unit.first().map(|byte| byte >> 1) != Some(unit_type) || len < 2 {
                     return Err(InvalidHvcc::NotAsAnnounced {
                         unit_type,
@@ -93,7 +91,9 @@ impl Hvcc {
             nal_length_size,
             profile: fields[1] & 0x1F,
             level: fields[12],
-            dimensions: None,
+            dimensions: found[ParameterSet::Sequence as usize]
+                .and_then(sets::sps)
+                .and_then(|sps| sps.dimensions),
         })
     }
 
@@ -115,16 +115,6 @@ impl Hvcc {
     /// Width and height in pixels after cropping, from the first SPS; `None` when it cannot be parsed.
     pub fn dimensions(&self) -> Option<(u32, u32)> {
         self.dimensions
-    }
-}
-
-/// The parameter set that a NAL unit of this type is.
-pub(super) fn kind(unit_type: u8) -> Option<ParameterSet> {
-    match unit_type {
-        VPS => Some(ParameterSet::Video),
-        SPS => Some(ParameterSet::Sequence),
-        PPS => Some(ParameterSet::Picture),
-        _ => None,
     }
 }
 
