@@ -42,7 +42,8 @@ impl Adts {
             if header.number_of_raw_data_blocks_in_frame() > 1 {
                 return Err(wrong("several raw data blocks in one frame"));
             }
-            let config = self.config(&header, data).ok_or_else(|| {
+            let known = track.as_ref().or(self.track.as_ref());
+            let config = config(&header, data, known).ok_or_else(|| {
                 wrong("its channels are described elsewhere, and nothing describes them")
             })?;
             match &track {
@@ -72,30 +73,29 @@ impl Adts {
             frames,
         })
     }
+}
 
-    /// The AudioSpecificConfig of such frames.
-    fn config(&self, header: &AdtsHeader<'_>, data: &[u8]) -> Option<Bytes> {
-        let object_type = u8::from(header.audio_object_type());
-        let rate = u8::from(header.sampling_frequency());
-        let channels = header.channel_configuration();
-        let number = u8::from(channels);
-        if channels != ChannelConfiguration::new(0) {
-            return Some(AudioSpecificConfig::from_adts(
-                object_type,
-                rate,
-                number,
-                None,
-            ));
-        }
-        if let Some(element) = pce::at_start_of(data) {
-            let config = AudioSpecificConfig::from_adts(object_type, rate, 0, Some(&element));
-            return Some(config);
-        }
-        // The element need not stand in each frame.
-        let head = AudioSpecificConfig::from_adts(object_type, rate, 0, None);
-        let known = self.track.as_ref()?.codec_private();
-        known.starts_with(&head).then(|| known.clone())
+/// The AudioSpecificConfig of such frames. What describes the channels may have come before, with the track.
+fn config(header: &AdtsHeader<'_>, data: &[u8], before: Option<&Track>) -> Option<Bytes> {
+    let object_type = u8::from(header.audio_object_type());
+    let rate = u8::from(header.sampling_frequency());
+    let channels = header.channel_configuration();
+    let number = u8::from(channels);
+    if channels != ChannelConfiguration::new(0) {
+        return Some(AudioSpecificConfig::from_adts(
+            object_type,
+            rate,
+            number,
+            None,
+        ));
     }
+    if let Some(element) = pce::at_start_of(data) {
+        let config = AudioSpecificConfig::from_adts(object_type, rate, 0, Some(&element));
+        return Some(config);
+    }
+    let head = AudioSpecificConfig::from_adts(object_type, rate, 0, None);
+    let known = before?.codec_private();
+    known.starts_with(&head).then(|| known.clone())
 }
 
 /// How long so many frames last.
