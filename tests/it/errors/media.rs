@@ -104,14 +104,26 @@ fn a_buffer_with_broken_nal_lengths_is_dropped_and_the_rest_arrives() {
     });
 }
 
-/// A buffer without a timestamp is dropped, announced, and the rest arrives.
-#[test]
-fn a_buffer_without_timestamps_is_dropped_and_the_rest_arrives() {
-    one_is_dropped(15, "no-timestamp", |buffer| {
-        let buffer = buffer.make_mut();
-        buffer.set_pts(None);
-        buffer.set_dts(None);
-    });
+/// A buffer without a timestamp is sent with the time it came. Where its PTS is to be its time, it is dropped and announced.
+#[test_case("", 30; "it has the time it came")]
+#[test_case("timestamp-source=buffer-pts", 29; "its time was to be in it")]
+fn a_buffer_without_timestamps_is_sent_if_its_time_can_be_known(how: &str, expected: usize) {
+    let local = service();
+    let clip = Clip::test(30, 10);
+    let properties = format!("stream-name=cam {how} {}", properties(&local));
+    let mut fed = Fed::playing(&properties, &clip);
+    let mut buffers = clip.buffers.clone();
+    let bare = buffers[15].make_mut();
+    bare.set_pts(None);
+    bare.set_dts(None);
+    fed.put_all(&buffers);
+    fed.finish();
+    let persisted = expected as u64;
+    assert_eq!(accounts(&fed.stats()), [30, persisted, 30 - persisted, 0]);
+    assert_eq!(fed.heard.dropped("no-timestamp"), 30 - persisted);
+    let files = local.session_files("cam");
+    let stored: usize = files.iter().map(|file| stored::frames(file).len()).sum();
+    assert_eq!(stored, expected);
 }
 
 /// A stream that begins in the middle of a group of pictures is dropped up to the key frame that the encoder was asked
