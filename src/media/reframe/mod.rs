@@ -210,34 +210,7 @@ impl Reframed {
                 offset: Duration::ZERO,
             }],
         }
-<<<<<<< HEAD
-        Format::AacRaw | Format::AacAdts => {
-            let private = private?;
-            let config = AudioSpecificConfig::parse(&private)?;
-            let channels = hints
-                .channels
-                .or_else(|| config.channels())
-                .unwrap_or_default();
-            Track::audio(codec, private, config.rate(), channels)?
-        }
-        _ => {
-            let private = private?;
-            let size = match codec {
-                Codec::H264 => Avcc::parse(&private)?.dimensions(),
-                _ => Hvcc::parse(&private)?.dimensions(),
-            };
-            let (width, height) = hints
-                .width
-                .zip(hints.height)
-                .or(size)
-                .ok_or(InvalidFormat::NoSize)?;
-            Track::video(codec, private, width, height)?.with_frame_duration(hints.frame_duration)
-        }
-    };
-    Ok(track)
-=======
     }
->>>>>>> media
 }
 
 /// Why no track can be made of what the source says.

@@ -7,6 +7,8 @@ use std::sync::{
 
 use gst::prelude::*;
 
+use test_case::test_case;
+
 use crate::support::{
     Pipeline, accounts,
     bus::{Heard, is_eos, is_error, tells},
