@@ -145,10 +145,9 @@ impl Session {
 
     /// It takes its turn behind the frames that were put before it.
     fn put_tag(&mut self, tag: Tag, persistent: bool) {
-        let behind = self
-            .lanes
-            .numbers()
-            .find(|number| !self.lanes.is_empty(*number));
+        // Those of the track that begins fragments: the others have no say in which one is open.
+        let behind = self.lead(None);
+        let behind = behind.filter(|number| !self.lanes.is_empty(*number));
         match behind.and_then(|number| self.lanes.before(number)) {
             Some(before) => before.tags.push((tag, persistent)),
             None => self.label(tag, persistent),

@@ -387,7 +387,7 @@ impl Session {
 
     /// The track whose key frames begin fragments: the first of video that is there, else the first that is there. `frame`:
     /// whose turn it is.
-    fn lead(&self, frame: Option<&Frame>) -> Option<TrackNumber> {
+    pub(super) fn lead(&self, frame: Option<&Frame>) -> Option<TrackNumber> {
         let is_there = |member: &&Member| {
             let number = member.number;
             let comes = frame.is_some_and(|frame| frame.track == number);
