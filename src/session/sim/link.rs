@@ -187,7 +187,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// What the track of this frame is.
-    fn track(&self, number: u64) -> Track {
+    pub(super) fn track(&self, number: u64) -> Track {
         match other_of(number) {
             Some(_) => self.others.range(..=number).next_back().unwrap().1.clone(),
             None => tracks(*self.widths.range(..=number).next_back().unwrap().1)[0].clone(),

@@ -49,6 +49,8 @@ pub(super) struct World {
     others: Vec<Other>,
     /// The camera's clock, as it was set: so many ms on, or back.
     shift: i64,
+    /// All sources are off.
+    off: bool,
     /// Frames still to come; then the camera is off.
     frames_left: u64,
     bytes_per_second: u64,
@@ -125,6 +127,7 @@ impl World {
             source: Source::new(),
             others: Vec::new(),
             shift: 0,
+            off: false,
             frames_left: u64::MAX,
             bytes_per_second: 1_000_000,
             kernel_patience: None,
@@ -241,7 +244,7 @@ impl World {
 
     /// The camera goes off, and everything that was taken is to arrive.
     pub(super) fn drain(&mut self) -> Result<(), StreamError> {
-        self.frames_left = 0;
+        (self.frames_left, self.off) = (0, true);
         if self.waits() {
             let until = self.now + Duration::from_secs(600);
             self.run_while(until, Self::waits);

@@ -18,6 +18,9 @@ use crate::{
 /// Frames of other sources have numbers of their own.
 const FIRST: u64 = 1 << 40;
 
+/// Other frames are never at the time of the camera's: a fragment is known by its timecode.
+const APART_MS: u64 = 37;
+
 /// Which other source a frame is of; `None`: the camera.
 pub(super) fn other_of(number: u64) -> Option<usize> {
     usize::try_from(number / FIRST).ok()?.checked_sub(1)
@@ -121,12 +124,11 @@ impl World {
         }
         let (place, track) = (other.next, other.track.number());
         let millis = other.millis(place);
-        let over = self.frames_left == 0 && self.source.next > 0;
-        if over || other.ends_ms.is_some_and(|ends| millis >= ends) {
+        if self.off || other.ends_ms.is_some_and(|ends| millis >= ends) {
             return self.session.end_track(self.now, track);
         }
         other.next += 1;
-        let at = EPOCH_MS.saturating_add_signed(shift) + millis;
+        let at = EPOCH_MS.saturating_add_signed(shift) + APART_MS + millis;
         if !other.gives(place) {
             if other.gaps {
                 let until = Timestamp::from_millis(at) + other.pace;
@@ -139,8 +141,10 @@ impl World {
             self.session.set_track(other.track.clone()).unwrap();
         }
         let number = first + place;
-        if let Some(track) = self.ledger.others.get(&number).filter(|_| place > 0) {
-            self.session.set_track(track.clone()).unwrap();
+        let track_now = self.ledger.track(number);
+        if other.track != track_now {
+            other.track = track_now.clone();
+            self.session.set_track(track_now).unwrap();
         }
         let size = other.size.max(12);
         let mut payload = vec![number as u8; size];

@@ -153,7 +153,7 @@ fn audio_alone_is_cut_by_the_fragment_duration() {
         .and(Other::new(audio(8000)))
         .without_camera();
     world.run_for(secs(60));
-    assert_eq!(world.end(secs(60), false), Ok(()));
+    assert_eq!(world.drain(), Ok(()));
     assert_eq!(world.missing(), [0; 0]);
     let session = &world.service.sessions[0];
     assert!(
@@ -178,6 +178,7 @@ fn three_tracks_share_every_fragment() {
 fn when_the_video_stays_away_audio_goes_on_alone_and_nothing_waits_for_ever() {
     let mut world = World::seeded(7).and(Other::new(audio(8000)));
     world.pauses.insert(100, secs(40));
+    world.source.steps.insert(100, 40_000);
     world.run_for(secs(90));
     let latest = world.service.frames().into_iter().max().unwrap() % (1 << 40);
     assert!(latest > 800, "audio {latest} is durable after 90 s");
@@ -204,13 +205,11 @@ fn audio_goes_on_to_the_end_when_the_video_has_ended() {
     let mut world = World::seeded(7).and(Other::new(audio(8000)));
     world.run_for(secs(20));
     world.frames_left = 0;
-    // Only the camera is over.
-    world.source.next = 0;
     world
         .session
         .end_track(world.now, crate::media::TrackNumber::VIDEO);
     world.run_for(secs(40));
-    assert_eq!(world.end(secs(60), false), Ok(()));
+    assert_eq!(world.drain(), Ok(()));
     assert_eq!(world.missing(), [0; 0]);
     assert!(world.taken.len() > 750, "{}", world.taken.len());
 }
