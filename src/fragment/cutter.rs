@@ -43,7 +43,7 @@ pub(crate) struct Cutter {
     tracks: Option<Tracks>,
     /// The track whose key frames begin fragments: the first of video, else the first.
     lead: Option<TrackNumber>,
-    /// Other video tracks whose next frame has all that it refers to.
+    /// Video tracks whose next frame has all that it refers to.
     intact: Vec<TrackNumber>,
     /// Producer timestamp of the stream's first frame: the zero of RELATIVE timecodes.
     start: Option<Timestamp>,
@@ -131,10 +131,12 @@ impl Cutter {
 
     /// The track whose key frames begin fragments from here on.
     pub(crate) fn set_lead(&mut self, lead: Option<TrackNumber>) {
-        if self.lead != lead {
-            self.lead = lead;
-            self.intact.retain(|other| Some(*other) != lead);
-        }
+        self.lead = lead;
+    }
+
+    /// A frame of this track needs not be a key frame.
+    pub(crate) fn is_intact(&self, number: TrackNumber) -> bool {
+        self.intact.contains(&number)
     }
 
     /// Time begins anew: a fragment may have any timecode, in another session.
@@ -184,12 +186,15 @@ impl Cutter {
         ends && self.open.take().is_some()
     }
 
-    /// The open fragment comes near its longest duration: a key frame is to be asked for. True once for each fragment.
-    pub(crate) fn wants_key_frame(&mut self, newest: Timestamp) -> bool {
-        self.open.as_mut().is_some_and(|open| {
-            newest.saturating_since(open.begun) >= ASK_FOR_KEY_FRAME
-                && !std::mem::replace(&mut open.asked, true)
-        })
+    /// The open fragment comes near its longest duration with this frame: a key frame is to be asked for. True once for
+    /// each fragment.
+    pub(crate) fn wants_key_frame(&mut self, track: TrackNumber, newest: Timestamp) -> bool {
+        let leads = self.lead == Some(track);
+        leads
+            && self.open.as_mut().is_some_and(|open| {
+                newest.saturating_since(open.begun) >= ASK_FOR_KEY_FRAME
+                    && !std::mem::replace(&mut open.asked, true)
+            })
     }
 
     /// The place of `frame`. Nothing changes until it is [`Self::put`] there.
@@ -213,7 +218,7 @@ impl Cutter {
                 Placed::Dropped(DropReason::NoKeyFrame)
             };
         };
-        if !key && !leads && !self.intact.contains(&frame.track) {
+        if !key && !self.is_intact(frame.track) {
             return Placed::Dropped(DropReason::NoKeyFrame);
         }
         let begins = key && leads;
@@ -240,7 +245,6 @@ impl Cutter {
     /// Records that `frame` went where [`Self::place`] said. A dropped frame of video leaves a hole that the next frames may
     /// refer to, so the rest until the next key frame has no place either.
     pub(crate) fn put(&mut self, frame: &Frame, placed: &Placed) {
-        let leads = self.lead == Some(frame.track);
         let timecode = match placed {
             Placed::Begins { timecode } => {
                 self.start.get_or_insert(frame.pts);
@@ -252,18 +256,9 @@ impl Cutter {
                 });
                 *timecode
             }
-            Placed::Continues { .. } => {
-                if !leads
-                    && frame.key
-                    && !self.intact.contains(&frame.track)
-                    && self.track(frame.track).is_some_and(is_video)
-                {
-                    self.intact.push(frame.track);
-                }
-                self.timecode(frame.pts)
-            }
+            Placed::Continues { .. } => self.timecode(frame.pts),
             // No frame of the track that is open refers to it.
-            Placed::Dropped(DropReason::NoTrack) if leads || self.intact.is_empty() => return,
+            Placed::Dropped(DropReason::NoTrack) if self.track(frame.track).is_none() => return,
             // A decoder conceals one bad frame better than a viewer misses the rest of its GOP.
             Placed::Dropped(DropReason::Malformed) if !frame.key => return,
             Placed::Dropped(_) => {
@@ -271,6 +266,9 @@ impl Cutter {
                 return;
             }
         };
+        if frame.key && !self.is_intact(frame.track) {
+            self.intact.push(frame.track);
+        }
         if let Some(open) = &mut self.open {
             open.bytes += frame.payload.len() as u64 + HEADERS;
         }
@@ -505,7 +503,7 @@ mod tests {
         let mut asked = Vec::new();
         for second in 0..40 {
             put(&mut cutter, second * 1000, second == 0 || second == 18);
-            if cutter.wants_key_frame(Timestamp::from_millis(second * 1000)) {
+            if cutter.wants_key_frame(TrackNumber::VIDEO, Timestamp::from_millis(second * 1000)) {
                 asked.push(second);
             }
         }

@@ -126,7 +126,7 @@ impl Session {
             }
         }
         self.cutter.put(frame, &placed);
-        if self.cutter.wants_key_frame(frame.pts) {
+        if self.cutter.wants_key_frame(frame.track, frame.pts) {
             self.tell(Event::KeyFrameNeeded);
         }
         if let Placed::Dropped(reason) = placed {

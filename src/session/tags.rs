@@ -123,11 +123,19 @@ impl Session {
         if self.is_stopped() {
             return Err(InvalidMetadata::Stopped);
         }
-        let waiting = self.lanes.tags().filter(|tag| stays(tag)).count();
         let open = self.store.open().into_iter().flat_map(|open| &open.tags);
-        let open = open.filter(|tag| stays(tag)).count();
-        let next = self.labels.all().filter(|tag| stays(tag)).count();
-        let tags = open.max(next) + waiting + new;
+        let count = |there: Vec<&Tag>| {
+            let mut tags: Vec<&Tag> = Vec::new();
+            for tag in there.into_iter().chain(self.lanes.tags()) {
+                let is_there =
+                    tag.is_reserved() && tags.iter().any(|other| other.name() == tag.name());
+                if stays(tag) && !is_there {
+                    tags.push(tag);
+                }
+            }
+            tags.len()
+        };
+        let tags = count(open.collect()).max(count(self.labels.all().collect())) + new;
         match new > 0 && tags > MAX_METADATA {
             true => Err(InvalidMetadata::TooMany { tags }),
             false => Ok(()),
@@ -145,10 +153,9 @@ impl Session {
 
     /// It takes its turn behind the frames that were put before it.
     fn put_tag(&mut self, tag: Tag, persistent: bool) {
-        let behind = self
-            .lanes
-            .numbers()
-            .find(|number| !self.lanes.is_empty(*number));
+        // Those of the track that begins fragments: the others have no say in which one is open.
+        let behind = self.lead(None);
+        let behind = behind.filter(|number| !self.lanes.is_empty(*number));
         match behind.and_then(|number| self.lanes.before(number)) {
             Some(before) => before.tags.push((tag, persistent)),
             None => self.label(tag, persistent),

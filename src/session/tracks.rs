@@ -5,17 +5,16 @@
 
 use std::time::Duration;
 
-use super::{Event, Session};
+use super::{Event, Refused, Session};
 use crate::{
     definition::{Invalid, StreamingType},
     fragment::{
-        Before, DropReason, Entry, MAX_TRACKS, Placed, Tracks, WINDOW, cost_in_lane, is_video,
+        Before, DropReason, Entry, Fragment, MAX_TRACKS, Placed, Tracks, WINDOW, cost_in_lane,
+        is_video,
     },
     media::{Frame, Track, TrackNumber},
     time::{Mono, Timestamp},
 };
-
-use super::Refused;
 
 /// A live track that was missing and is back comes and goes with a session each time. Not more often than this, as media
 /// goes: what comes sooner is left out.
@@ -302,7 +301,7 @@ impl Session {
     /// The open fragment has another header, and is not the track's to end.
     fn must_wait_for_fragment(&self, track: &Track) -> bool {
         let number = track.number();
-        let has_another = |open: &crate::fragment::Fragment| {
+        let has_another = |open: &Fragment| {
             let mut tracks = open.tracks.iter();
             tracks.any(|other| other.number() == number && other != track)
         };
@@ -387,11 +386,11 @@ impl Session {
 
     /// The track whose key frames begin fragments: the first of video that is there, else the first that is there. `frame`:
     /// whose turn it is.
-    fn lead(&self, frame: Option<&Frame>) -> Option<TrackNumber> {
+    pub(super) fn lead(&self, frame: Option<&Frame>) -> Option<TrackNumber> {
         let is_there = |member: &&Member| {
             let number = member.number;
             let comes = frame.is_some_and(|frame| frame.track == number);
-            let is_back = comes && frame.is_some_and(|frame| frame.key);
+            let is_back = comes && frame.is_some_and(|frame| frame.key || self.goes_on(number));
             let is_over =
                 self.lanes.is_over(number) || (self.flushing && self.lanes.is_empty(number));
             (!member.out || is_back) && (comes || !is_over)
@@ -405,6 +404,12 @@ impl Session {
             .or_else(|| there().next());
         let lead = lead.map(Track::number);
         lead.or_else(|| frame.map(|frame| frame.track))
+    }
+
+    /// The open fragment declares this track, and nothing of it is missing.
+    fn goes_on(&self, number: TrackNumber) -> bool {
+        let declares = |open: &Fragment| open.tracks.iter().any(|track| track.number() == number);
+        self.cutter.is_intact(number) && self.store.open().is_some_and(declares)
     }
 
     /// What the fragment that begins with this frame is to declare, and which of it has no frame in it yet.
@@ -486,9 +491,11 @@ impl Session {
 
     /// A frame of this track has its place.
     pub(super) fn is_back(&mut self, number: TrackNumber) {
-        if let Some(member) = self.member(number)
-            && std::mem::take(&mut member.told)
-        {
+        let Some(member) = self.member(number) else {
+            return;
+        };
+        member.out = false;
+        if std::mem::take(&mut member.told) {
             self.tell(Event::TrackRestored { track: number });
         }
     }

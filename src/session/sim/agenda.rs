@@ -39,6 +39,8 @@ pub(super) enum Happening {
     /// The end of the response arrives.
     End(u64),
     Frame,
+    /// It is the turn of the n-th other source.
+    Other(usize),
     Nothing,
 }
 
@@ -205,6 +207,7 @@ impl World {
         match what {
             Happening::Nothing => {}
             Happening::Frame => self.frame_comes(),
+            Happening::Other(which) => self.other_comes(which),
             Happening::Answer(id, answer) => {
                 let Some(UnderWay::Call(current, call)) = self.under_way else {
                     return;
@@ -301,7 +304,8 @@ impl World {
                 }
                 self.ack(id, "BUFFERING", timecode, false);
             }
-            Say::Complete(timecode, frames) => {
+            Say::Complete(timecode, frames, tags) => {
+                self.service.note_tags(timecode, tags);
                 if self.service.retention.is_zero() {
                     self.service.persist(timecode, frames.clone());
                 }

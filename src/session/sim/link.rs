@@ -9,11 +9,12 @@ use std::{
 };
 
 use super::{
-    reader::{Element, Reader},
+    others::other_of,
+    reader::{Element, Reader, children},
     service::{Faults, Incoming},
     source::number,
 };
-use crate::{fragment::tests::tracks, mkv, time::Mono};
+use crate::{fragment::tests::tracks, media::Track, mkv, time::Mono};
 
 /// Media that the wire holds before it takes no more.
 const SLACK: Duration = Duration::from_millis(50);
@@ -163,8 +164,8 @@ impl Connection {
 pub(super) struct Tap {
     reader: Reader,
     tracks: Vec<u8>,
-    /// The width that `tracks` were found to have.
-    width: Option<u32>,
+    /// Tracks that `tracks` were found to declare.
+    declared: Vec<Track>,
     timecode: Option<u64>,
     bytes: Vec<u8>,
     /// So many of `bytes` are those of the ledger.
@@ -180,6 +181,28 @@ pub(super) struct Ledger {
     pub(super) settled: BTreeSet<u64>,
     /// Width of the tracks from this frame on.
     pub(super) widths: BTreeMap<u64, u32>,
+    /// Other tracks from this frame on.
+    pub(super) others: BTreeMap<u64, Track>,
+}
+
+impl Ledger {
+    /// What the track of this frame is.
+    pub(super) fn track(&self, number: u64) -> Track {
+        match other_of(number) {
+            Some(_) => self.others.range(..=number).next_back().unwrap().1.clone(),
+            None => tracks(*self.widths.range(..=number).next_back().unwrap().1)[0].clone(),
+        }
+    }
+}
+
+/// The entry of a track in the header.
+fn entry(track: &Track) -> Vec<u8> {
+    let header = mkv::stream_header(std::slice::from_ref(track));
+    let place = header
+        .windows(4)
+        .position(|id| id == [0x16, 0x54, 0xAE, 0x6B]);
+    let all = children(&header[place.unwrap()..]).unwrap();
+    all[0].1.to_vec()
 }
 
 impl Tap {
@@ -188,7 +211,7 @@ impl Tap {
         for (element, raw) in self.reader.feed(chunk).unwrap() {
             match &element {
                 Element::Header => {}
-                Element::Tracks => (self.tracks, self.width) = (raw, None),
+                Element::Tracks(_) => (self.tracks, self.declared) = (raw, Vec::new()),
                 Element::Cluster(timecode) => {
                     assert!(
                         !ledger.settled.contains(timecode),
@@ -199,27 +222,34 @@ impl Tap {
                 }
                 Element::Block { payload, .. } => {
                     let number = number(payload);
-                    let width = *ledger.widths.range(..=number).next_back().unwrap().1;
-                    if self.width != Some(width) {
+                    let track = ledger.track(number);
+                    if !self.declared.contains(&track) {
+                        let entry = entry(&track);
                         assert!(
-                            mkv::stream_header(&tracks(width)).ends_with(&self.tracks),
-                            "frame {number} under the header of other tracks"
+                            self.tracks.windows(entry.len()).any(|other| other == entry),
+                            "frame {number:x} under the header of other tracks"
                         );
-                        self.width = Some(width);
+                        self.declared.push(track);
                     }
-                    self.bytes.extend_from_slice(&raw);
-                    let before = ledger.fragments.entry(self.timecode.unwrap()).or_default();
-                    let same = before.len().min(self.bytes.len());
-                    assert!(
-                        before[self.compared..same] == self.bytes[self.compared..same],
-                        "{:?} has other bytes than before",
-                        self.timecode
-                    );
-                    before.extend_from_slice(&self.bytes[same..]);
-                    self.compared = self.bytes.len();
+                    self.remember(&raw, ledger);
                 }
+                Element::Tag(..) => self.remember(&raw, ledger),
                 Element::EndOfFragment => {}
             }
         }
+    }
+
+    /// The bytes of a fragment are those that were sent before.
+    fn remember(&mut self, raw: &[u8], ledger: &mut Ledger) {
+        self.bytes.extend_from_slice(raw);
+        let before = ledger.fragments.entry(self.timecode.unwrap()).or_default();
+        let same = before.len().min(self.bytes.len());
+        assert!(
+            before[self.compared..same] == self.bytes[self.compared..same],
+            "{:?} has other bytes than before",
+            self.timecode
+        );
+        before.extend_from_slice(&self.bytes[same..]);
+        self.compared = self.bytes.len();
     }
 }

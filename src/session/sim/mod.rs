@@ -7,10 +7,12 @@
 
 mod agenda;
 mod link;
+mod others;
 mod reader;
 mod scenarios;
 mod service;
 mod source;
+mod tracks;
 mod wild;
 
 use std::{
@@ -21,6 +23,7 @@ use std::{
 use self::{
     agenda::{Happening, UnderWay},
     link::{Connection, Ledger},
+    others::Other,
     service::{Faults, Service, Stream},
     source::Source,
 };
@@ -42,6 +45,12 @@ pub(super) struct World {
     service: Service,
     faults: Faults,
     source: Source,
+    /// Sources of other tracks.
+    others: Vec<Other>,
+    /// The camera's clock, as it was set: so many ms on, or back.
+    shift: i64,
+    /// All sources are off.
+    off: bool,
     /// Frames still to come; then the camera is off.
     frames_left: u64,
     bytes_per_second: u64,
@@ -116,6 +125,9 @@ impl World {
             service: Service::new(),
             faults: Faults::default(),
             source: Source::new(),
+            others: Vec::new(),
+            shift: 0,
+            off: false,
             frames_left: u64::MAX,
             bytes_per_second: 1_000_000,
             kernel_patience: None,
@@ -232,14 +244,18 @@ impl World {
 
     /// The camera goes off, and everything that was taken is to arrive.
     pub(super) fn drain(&mut self) -> Result<(), StreamError> {
-        let waits = self.waiting.is_some();
-        self.frames_left = 0;
-        if waits {
+        (self.frames_left, self.off) = (0, true);
+        if self.waits() {
             let until = self.now + Duration::from_secs(600);
-            self.run_while(until, |world| world.waiting.is_some());
-            assert!(self.waiting.is_none(), "room is made at last");
+            self.run_while(until, Self::waits);
+            assert!(!self.waits(), "room is made at last");
         }
         self.end(Duration::from_secs(600), false)
+    }
+
+    /// A frame waits for room, of whatever track.
+    fn waits(&self) -> bool {
+        self.waiting.is_some() || self.others.iter().any(|other| other.waiting.is_some())
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -292,6 +308,8 @@ impl World {
 
     /// What holds at every step.
     fn check(&mut self) {
+        let grown = self.session.store.pending().last().map(|last| last.cost);
+        self.largest_fragment = self.largest_fragment.max(grown.unwrap_or(0));
         let stats = self.session.stats();
         assert_eq!(
             stats.frames_in,
@@ -305,6 +323,14 @@ impl World {
             }
             _ => definition.storage,
         };
+        // Half of the storage may wait in the lanes, and a frame in each.
+        let lanes = match definition.streaming_type {
+            StreamingType::Offline if self.session.interleaves() => {
+                definition.storage / 2 + 3 * 11_000
+            }
+            _ => 0,
+        };
+        let bound = bound + lanes;
         assert!(
             stats.bytes_buffered <= bound,
             "{} > {bound} bytes",
@@ -337,16 +363,30 @@ impl World {
         }
         self.frames_left -= 1;
         if let Some(width) = self.ledger.widths.get(&self.source.next) {
-            self.session.set_tracks(&tracks(*width)).unwrap();
+            if self.others.is_empty() {
+                self.session.set_tracks(&tracks(*width)).unwrap();
+            } else {
+                self.session.set_track(tracks(*width)[0].clone()).unwrap();
+            }
         }
-        let frame = self.source.frame();
+        let mut frame = self.source.frame();
+        frame.pts = self.shifted(frame.pts);
         self.waiting = Some(frame);
         self.waits_since = self.now;
         self.offer();
     }
 
-    /// The frame that waits is offered to the session; when it is taken, the next comes.
+    /// A time as the camera's clock has it.
+    fn shifted(&self, time: Timestamp) -> Timestamp {
+        Timestamp::from_nanos(
+            time.as_nanos()
+                .saturating_add_signed(self.shift * 1_000_000),
+        )
+    }
+
+    /// The frames that wait are offered to the session; when one is taken, the next comes.
     fn offer(&mut self) {
+        self.offer_others();
         let Some(frame) = self.waiting.take() else {
             return;
         };
@@ -355,8 +395,6 @@ impl World {
         match self.session.put_frame(self.now, frame) {
             Ok(()) => {
                 self.taken.insert(number);
-                let grown = self.session.store.pending().last().map(|last| last.cost);
-                self.largest_fragment = self.largest_fragment.max(grown.unwrap_or(0));
                 let waited = self.now.saturating_since(self.waits_since);
                 self.longest_wait = self.longest_wait.max(waited);
                 let pace = match self.session.definition().streaming_type {

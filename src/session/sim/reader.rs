@@ -8,8 +8,8 @@
 pub(super) enum Element {
     /// EBML, Segment, Info, Tracks: one of them.
     Header,
-    /// Tracks: the end of the header.
-    Tracks,
+    /// Tracks, with their numbers: the end of the header.
+    Tracks(Vec<u64>),
     /// The begin of a cluster with its timecode.
     Cluster(u64),
     Block {
@@ -18,6 +18,8 @@ pub(super) enum Element {
         key: bool,
         payload: Vec<u8>,
     },
+    /// A name and a value.
+    Tag(String, String),
     EndOfFragment,
 }
 
@@ -28,7 +30,7 @@ pub(super) struct Reader {
     cluster: Option<Vec<u8>>,
 }
 
-const END_OF_FRAGMENT: &[u8] = b"AWS_KINESISVIDEO_END_OF_FRAGMENT";
+const END_OF_FRAGMENT: &str = "AWS_KINESISVIDEO_END_OF_FRAGMENT";
 
 impl Reader {
     /// Elements that are whole with these bytes, each with its bytes.
@@ -81,7 +83,13 @@ impl Reader {
                 return Err(format!("{id:02x?} before the cluster's timecode"));
             }
             [0x1A, 0x45, 0xDF, 0xA3] | [0x15, 0x49, 0xA9, 0x66] => Element::Header,
-            [0x16, 0x54, 0xAE, 0x6B] => Element::Tracks,
+            [0x16, 0x54, 0xAE, 0x6B] => {
+                let number = |entry| find(entry, &[0xD7]).map(uint);
+                let entries = children(data)?.into_iter();
+                let numbers =
+                    entries.map(|(_, entry)| number(entry).ok_or("a track without a number"));
+                Element::Tracks(numbers.collect::<Result<_, _>>()?)
+            }
             [0xA3] => {
                 let (track, length) = vint(data).ok_or("a block without a track")?;
                 let [high, low, flags, payload @ ..] = &data[length..] else {
@@ -94,17 +102,44 @@ impl Reader {
                     payload: payload.to_vec(),
                 }
             }
-            [0x12, 0x54, 0xC3, 0x67]
-                if data
-                    .windows(END_OF_FRAGMENT.len())
-                    .any(|name| name == END_OF_FRAGMENT) =>
-            {
-                Element::EndOfFragment
+            [0x12, 0x54, 0xC3, 0x67] => {
+                let simple = find(data, &[0x73, 0x73]).and_then(|tag| find(tag, &[0x67, 0xC8]));
+                let simple = simple.ok_or("tags without a tag")?;
+                let text =
+                    |id| find(simple, id).map(|text| String::from_utf8_lossy(text).into_owned());
+                let (name, value) = (text(&[0x45, 0xA3]), text(&[0x44, 0x87]));
+                match name.ok_or("a tag without a name")? {
+                    name if name == END_OF_FRAGMENT => Element::EndOfFragment,
+                    name => Element::Tag(name, value.ok_or("a tag without a value")?),
+                }
             }
             _ => return Err(format!("unexpected element {id:02x?}")),
         };
         Ok(Some((Some(element), end)))
     }
+}
+
+/// The elements in a master element: id and data.
+pub(super) fn children(mut data: &[u8]) -> Result<Vec<(&[u8], &[u8])>, String> {
+    let mut children = Vec::new();
+    while let Some(first) = data.first() {
+        let id_length = first.leading_zeros() as usize + 1;
+        let (id, rest) = data.split_at_checked(id_length).ok_or("an id is cut off")?;
+        let (size, length) = vint(rest).ok_or("a size is cut off")?;
+        let end = length + size as usize;
+        children.push((id, rest.get(length..end).ok_or("an element is cut off")?));
+        data = &rest[end..];
+    }
+    Ok(children)
+}
+
+/// The data of the first child with this id.
+fn find<'a>(data: &'a [u8], id: &[u8]) -> Option<&'a [u8]> {
+    let children = children(data).ok()?.into_iter();
+    children
+        .into_iter()
+        .find(|(other, _)| *other == id)
+        .map(|(_, data)| data)
 }
 
 /// A variable-size integer and its length, when it is whole.

@@ -63,6 +63,8 @@ pub(super) struct Service {
     pub(super) describe_denied: bool,
     /// Durable fragments: numbers of their frames in order, by timecode. A longer version replaces a shorter one.
     pub(super) archive: BTreeMap<u64, Vec<u64>>,
+    /// Tags of the fragments that were complete, by timecode.
+    pub(super) tags: BTreeMap<u64, Vec<(String, String)>>,
     /// Fragments that are refused each time.
     pub(super) poison: BTreeSet<u64>,
     /// Timecodes in the order in which clusters began, a list for each connection that had media.
@@ -76,7 +78,8 @@ pub(super) struct Service {
 #[derive(Default)]
 pub(super) struct Incoming {
     reader: Reader,
-    header: bool,
+    /// The numbers of the tracks that the header declares.
+    header: Option<BTreeSet<u64>>,
     open: Option<Cluster>,
     greatest: Option<u64>,
     /// The last element was the end of a fragment.
@@ -89,6 +92,9 @@ pub(super) struct Incoming {
 struct Cluster {
     timecode: u64,
     frames: Vec<u64>,
+    /// The last frame of each track.
+    last: BTreeMap<u64, u64>,
+    tags: Vec<(String, String)>,
 }
 
 /// What the service has to say of a fragment.
@@ -96,7 +102,7 @@ struct Cluster {
 pub(super) enum Say {
     Buffering(u64),
     /// It is complete: RECEIVED, and after a while PERSISTED.
-    Complete(u64, Vec<u64>),
+    Complete(u64, Vec<u64>, Vec<(String, String)>),
     Poison(u64),
 }
 
@@ -107,6 +113,7 @@ impl Service {
             retention: Duration::from_secs(3600),
             describe_denied: false,
             archive: BTreeMap::new(),
+            tags: BTreeMap::new(),
             poison: BTreeSet::new(),
             sessions: Vec::new(),
             closed: 0,
@@ -151,13 +158,14 @@ impl Service {
         }
         for (element, _) in from.reader.feed(bytes)? {
             match element {
-                Element::Header | Element::Tracks if from.header => {
+                Element::Header | Element::Tracks(_) if from.header.is_some() => {
                     return Err("a second header".into());
                 }
                 Element::Header => {}
-                Element::Tracks => from.header = true,
+                Element::Tracks(numbers) => from.header = Some(numbers.into_iter().collect()),
+                Element::Tag(name, value) => from.tag(name, value)?,
                 Element::Cluster(timecode) => {
-                    says.extend(from.end_fragment());
+                    says.extend(from.end_fragment()?);
                     from.begin(timecode)?;
                     says.push(Say::Buffering(timecode));
                 }
@@ -176,7 +184,8 @@ impl Service {
                     }
                 }
                 Element::EndOfFragment => {
-                    says.push(from.end_fragment().ok_or("an end of no fragment")?);
+                    from.tag(String::new(), String::new())?;
+                    says.extend(from.end_fragment()?);
                     from.ended = true;
                 }
             }
@@ -196,6 +205,11 @@ impl Service {
         Ok(())
     }
 
+    /// What was sent as a whole is known with its tags.
+    pub(super) fn note_tags(&mut self, timecode: u64, tags: Vec<(String, String)>) {
+        self.tags.insert(timecode, tags);
+    }
+
     /// A fragment is durable.
     pub(super) fn persist(&mut self, timecode: u64, frames: Vec<u64>) {
         let kept = self.archive.entry(timecode).or_default();
@@ -212,7 +226,7 @@ impl Service {
 
 impl Incoming {
     fn begin(&mut self, timecode: u64) -> Result<(), String> {
-        if !self.header {
+        if self.header.is_none() {
             return Err("a cluster before the header".into());
         }
         if self.greatest.is_some_and(|greatest| timecode <= greatest) {
@@ -227,6 +241,8 @@ impl Incoming {
         self.open = Some(Cluster {
             timecode,
             frames: Vec::new(),
+            last: BTreeMap::new(),
+            tags: Vec::new(),
         });
         Ok(())
     }
@@ -239,8 +255,15 @@ impl Incoming {
                 open.timecode
             ));
         }
-        if track != 1 {
-            return Err(format!("track {track} was not announced"));
+        if !self
+            .header
+            .as_ref()
+            .is_some_and(|header| header.contains(&track))
+        {
+            return Err(format!("4010: track {track} was not announced"));
+        }
+        if !open.tags.is_empty() {
+            return Err("a block behind tags".into());
         }
         let shown = open.timecode.saturating_add_signed(offset.into());
         if shown >= open.timecode + 20_000 {
@@ -248,16 +271,47 @@ impl Incoming {
         }
         self.greatest = self.greatest.max(Some(shown));
         let number = number(payload);
-        if open.frames.last().is_some_and(|last| last + 1 != number) {
-            return Err(format!("frame {number} after {:?}", open.frames.last()));
+        // Of video what follows refers to what was before; a frame of another track may be missing.
+        let last = open.last.insert(track, number);
+        let follows = |last: u64| match track {
+            1 => last + 1 == number,
+            _ => last < number,
+        };
+        if last.is_some_and(|last| !follows(last)) {
+            return Err(format!("frame {number} of track {track} after {last:?}"));
         }
         open.frames.push(number);
         Ok(())
     }
 
-    fn end_fragment(&mut self) -> Option<Say> {
-        let Cluster { timecode, frames } = self.open.take()?;
-        Some(Say::Complete(timecode, frames))
+    fn tag(&mut self, name: String, value: String) -> Result<(), String> {
+        let open = self.open.as_mut().ok_or("a tag of no fragment")?;
+        open.tags.push((name, value));
+        match open.tags.len() > 10 {
+            true => Err(format!("4009: {} tags", open.tags.len())),
+            false => Ok(()),
+        }
+    }
+
+    fn end_fragment(&mut self) -> Result<Option<Say>, String> {
+        let Some(open) = self.open.take() else {
+            return Ok(None);
+        };
+        let Cluster {
+            timecode,
+            frames,
+            last,
+            mut tags,
+        } = open;
+        tags.retain(|(name, _)| !name.is_empty());
+        let seen: BTreeSet<_> = last.into_keys().collect();
+        if self.header.as_ref() != Some(&seen) {
+            return Err(format!(
+                "4011: {timecode} has {seen:?} of {:?}",
+                self.header
+            ));
+        }
+        Ok(Some(Say::Complete(timecode, frames, tags)))
     }
 }
 

@@ -7,8 +7,14 @@ use std::time::Duration;
 
 use test_case::test_case;
 
-use super::*;
-use crate::definition::{Fragmentation, TimecodeType};
+use super::{
+    others::{audio, second_video},
+    *,
+};
+use crate::{
+    definition::{Fragmentation, TimecodeType},
+    session::EventMetadata,
+};
 
 /// A world of that seed: its camera, its link, its service and their faults, for a while.
 fn wild(seed: u64) -> World {
@@ -30,6 +36,9 @@ fn wild(seed: u64) -> World {
         if one_of(&mut dice, 4) {
             definition.fragmentation = Fragmentation::AfterDuration(Duration::from_secs(3));
         }
+        if one_of(&mut dice, 6) {
+            definition.bandwidth = Some(dice.u64(20_000..200_000));
+        }
         if one_of(&mut dice, 4) {
             definition.buffer_duration = Duration::from_secs(10);
         }
@@ -37,6 +46,9 @@ fn wild(seed: u64) -> World {
             definition.tags = [("site".to_owned(), "yard".to_owned())].into();
         }
     });
+    if one_of(&mut dice, 2) {
+        world = with_others(world, &mut dice);
+    }
     world.source.fps = dice.u64(2..16);
     world.source.gop = dice.u64(1..40);
     world.source.b_frames = dice.bool();
@@ -100,6 +112,38 @@ fn wild(seed: u64) -> World {
     world
 }
 
+/// Other tracks beside the camera, or in its place: regular, sparse, late, silent, coming and going, not known at first.
+fn with_others(mut world: World, dice: &mut fastrand::Rng) -> World {
+    for which in 0..dice.usize(1..3) {
+        let mut other = Other::new(match which {
+            0 => audio(8000),
+            _ => second_video(),
+        });
+        other.pace = Duration::from_millis(dice.u64(20..400));
+        let (from, to) = (dice.u64(0..20_000), dice.u64(20_000..40_000));
+        let each = dice.u64(300..12_000);
+        other.gives = match dice.u32(0..6) {
+            0 => vec![],
+            1 => vec![from..u64::MAX],
+            2 => vec![0..from, to..u64::MAX],
+            3 => (0..20).map(|n| n * each..n * each + each / 4).collect(),
+            _ => other.gives,
+        };
+        other.gaps = dice.bool();
+        other.unknown = dice.u32(0..4) == 0;
+        other.ends_ms = (dice.u32(0..5) == 0).then(|| dice.u64(0..60_000));
+        other.size = dice.usize(12..2000);
+        world = world.and(other);
+        if which == 0 && dice.u32(0..3) == 0 {
+            world.changes(which, dice.u64(1..200), audio(16_000));
+        }
+    }
+    if dice.u32(0..6) == 0 {
+        world = world.without_camera();
+    }
+    world
+}
+
 /// Bad weather, then good weather, then the end.
 fn live_through(seed: u64) -> World {
     let mut world = wild(seed);
@@ -107,7 +151,7 @@ fn live_through(seed: u64) -> World {
     for _ in 0..dice.u32(1..4) {
         let time = Duration::from_millis(dice.u64(0..40_000));
         world.run_for(time);
-        match dice.u32(0..8) {
+        match dice.u32(0..12) {
             0 => world.session.end_fragment(),
             1 => {
                 let limit = Duration::from_secs(600);
@@ -117,17 +161,46 @@ fn live_through(seed: u64) -> World {
                 let time = Duration::from_millis(dice.u64(1000..7_200_000));
                 world.suspend(time, dice.bool());
             }
+            4 if !world.others.is_empty() => {
+                let track = world.others[0].track.number();
+                world.session.end_fragment_of(track);
+            }
+            5 if world.others.len() > 1 => {
+                let gone = world.others[1].track.number();
+                world.others[1].gives = vec![];
+                world.others[1].waiting = None;
+                world.session.remove_track(gone);
+            }
+            // Each time to hours where nothing was before: the service knows a fragment by its timecode.
+            6 if world.session.definition().timecode_type == TimecodeType::Absolute => {
+                world.session.restart_time();
+                world.shift -= 7_200_000;
+            }
+            7..9 => {
+                let name = format!("n{}", world.source.next);
+                for n in 0..dice.u32(0..12) {
+                    let persistent = dice.u32(0..4) == 0;
+                    let value = ["", "v"][dice.usize(0..2)];
+                    let name = format!("{name}.{}", n / 2);
+                    let _ = world.session.put_metadata(&name, value, persistent);
+                }
+                let event = EventMetadata {
+                    image: dice.bool(),
+                    notification: true,
+                    ..EventMetadata::default()
+                };
+                let _ = world.session.put_event(event);
+            }
             // The application gives up waiting for room, and with it that frame.
             2 if world.waiting.is_some() => {
                 let each = world.session.definition().fragmentation == Fragmentation::EachKeyFrame;
                 let begins = each && world.source.gop >= world.source.fps;
                 // Without the key frame that was to begin a fragment there is none: that need not be told.
-                if world
-                    .waiting
-                    .take()
-                    .is_some_and(|frame| !(frame.key && begins))
+                let interleaves = world.session.interleaves();
+                if let Some(frame) = world.waiting.take()
+                    && (interleaves || !(frame.key && begins))
                 {
-                    world.session.end_fragment();
+                    world.session.end_fragment_of(frame.track);
                 }
                 world.plan(Duration::ZERO, Happening::Frame);
             }
@@ -143,7 +216,7 @@ fn live_through(seed: u64) -> World {
         assert_eq!(outcome, Ok(()), "in good weather everything arrives");
     }
     let limit = Duration::from_millis(dice.u64(0..3000));
-    world.frames_left = 0;
+    (world.frames_left, world.off) = (0, true);
     let missing = world.stats().frames_pending;
     let before = world.session.ended().cloned();
     let outcome = world.end(limit, true);
