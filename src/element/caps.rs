@@ -105,7 +105,9 @@ fn format(structure: &gst::StructureRef, has_codec_data: bool) -> Result<Format,
         ("audio/x-alaw", _) => Format::Alaw,
         ("audio/x-mulaw", _) => Format::Mulaw,
         (_, Some(other)) => {
-            return Err(format!("{name}, stream-format={other} is not supported: {ACCEPTED}"));
+            return Err(format!(
+                "{name}, stream-format={other} is not supported: {ACCEPTED}"
+            ));
         }
         (_, None) => return Err(format!("{name} is not supported: {ACCEPTED}")),
     };
@@ -120,7 +122,11 @@ fn format(structure: &gst::StructureRef, has_codec_data: bool) -> Result<Format,
 ///
 /// # Errors
 /// What is wrong with a property.
-pub(super) fn named(track: Track, number: TrackNumber, settings: &Settings) -> Result<Track, String> {
+pub(super) fn named(
+    track: Track,
+    number: TrackNumber,
+    settings: &Settings,
+) -> Result<Track, String> {
     let mut track = track.with_number(number);
     // That of video, or the only one: the C++ element's properties speak of its first track.
     if number != TrackNumber::VIDEO {
@@ -164,7 +170,11 @@ mod tests {
 
     fn track(caps: &gst::Caps, settings: &Settings) -> Result<Track, String> {
         let (reframer, _) = reframer(caps)?;
-        named(reframer.track().unwrap().clone(), TrackNumber::VIDEO, settings)
+        named(
+            reframer.track().unwrap().clone(),
+            TrackNumber::VIDEO,
+            settings,
+        )
     }
 
     #[test]
@@ -211,11 +221,20 @@ mod tests {
 
     #[test_case("audio/x-alaw, rate=8000, channels=1", Format::Alaw)]
     #[test_case("audio/x-mulaw, rate=16000, channels=2", Format::Mulaw)]
-    #[test_case("audio/mpeg, mpegversion=4, stream-format=raw, codec_data=(buffer)1210", Format::AacRaw)]
+    #[test_case(
+        "audio/mpeg, mpegversion=4, stream-format=raw, codec_data=(buffer)1210",
+        Format::AacRaw
+    )]
     #[test_case("audio/mpeg, mpegversion=2, stream-format=adts", Format::AacAdts)]
-    #[test_case("video/x-h264, stream-format=byte-stream, alignment=au", Format::H264ByteStream)]
+    #[test_case(
+        "video/x-h264, stream-format=byte-stream, alignment=au",
+        Format::H264ByteStream
+    )]
     #[test_case("video/x-h264, stream-format=avc3, alignment=au", Format::Avc3)]
-    #[test_case("video/x-h265, stream-format=byte-stream, alignment=au", Format::H265ByteStream)]
+    #[test_case(
+        "video/x-h265, stream-format=byte-stream, alignment=au",
+        Format::H265ByteStream
+    )]
     #[test_case("video/x-h265, stream-format=hev1, alignment=au", Format::Hev1)]
     fn each_format_is_told_by_its_caps(text: &str, expected: Format) {
         gst::init().unwrap();
@@ -234,7 +253,12 @@ mod tests {
             track_name: Some("porch".into()),
             ..Settings::default()
         };
-        let name = |number| named(alaw.clone(), number, &settings).unwrap().name().to_owned();
+        let name = |number| {
+            named(alaw.clone(), number, &settings)
+                .unwrap()
+                .name()
+                .to_owned()
+        };
         assert_eq!(name(TrackNumber::AUDIO), "audio");
         assert_eq!(name(TrackNumber::VIDEO), "porch", "audio alone");
         assert_eq!(alaw.codec(), Codec::Alaw);
@@ -255,7 +279,11 @@ mod tests {
             .make_mut()
             .set("codec_data", gst::Buffer::from_slice([1, 2, 3]));
         assert!(refused(&garbage).starts_with("codec_data"));
-        for text in ["audio/mpeg, mpegversion=1", "video/x-vp8", "video/x-h264, stream-format=x"] {
+        for text in [
+            "audio/mpeg, mpegversion=1",
+            "video/x-vp8",
+            "video/x-h264, stream-format=x",
+        ] {
             let refused = refused(&text.parse().unwrap());
             assert!(refused.contains(ACCEPTED), "{refused}");
         }

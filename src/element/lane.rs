@@ -56,7 +56,11 @@ impl Lane {
     }
 
     /// The caps are another: of which track, if they say it all.
-    pub(super) fn reframe(&mut self, reframer: Reframer, frame_duration: Option<Duration>) -> Option<Track> {
+    pub(super) fn reframe(
+        &mut self,
+        reframer: Reframer,
+        frame_duration: Option<Duration>,
+    ) -> Option<Track> {
         let track = reframer.track().cloned();
         self.reframer = Some(reframer);
         self.frame_duration = frame_duration;
@@ -112,7 +116,10 @@ impl Lane {
             for time in [&mut times.pts, &mut times.dts].into_iter().flatten() {
                 *time = time.saturating_add(later);
             }
-            for time in [&mut times.raw_pts, &mut times.raw_dts].into_iter().flatten() {
+            for time in [&mut times.raw_pts, &mut times.raw_dts]
+                .into_iter()
+                .flatten()
+            {
                 *time = time.saturating_add(later.unsigned_abs());
             }
             let stamped = stamps

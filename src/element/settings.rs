@@ -268,7 +268,10 @@ impl Settings {
 
     /// Names of the tags that become metadata.
     pub(super) fn metadata_from_tags(&self) -> Vec<String> {
-        let names = self.metadata_from_tags.iter().flat_map(|list| list.split(','));
+        let names = self
+            .metadata_from_tags
+            .iter()
+            .flat_map(|list| list.split(','));
         let names = names.map(|name| name.trim().to_owned());
         names.filter(|name| !name.is_empty()).collect()
     }

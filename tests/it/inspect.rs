@@ -81,6 +81,8 @@ fn each_property_explains_itself() {
         ("ms", "milliseconds"),
         ("s", "seconds"),
         ("MiB", "MiB"),
+        ("fps", "frames"),
+        ("bit/s", "bits"),
     ];
     for property in own_properties(&element) {
         let name = property.name();
