@@ -173,6 +173,7 @@ impl Lanes {
     /// Keeps only these, and adds those that are new. Nothing may wait.
     pub(crate) fn set(&mut self, numbers: impl Iterator<Item = TrackNumber> + Clone) {
         debug_assert_eq!(self.frames, 0);
+        self.due = None;
         self.lanes
             .retain(|lane| numbers.clone().any(|number| number == lane.number));
         for number in numbers {
@@ -317,6 +318,7 @@ impl Lanes {
 
     /// The next frame, whoever may still come. Those that have to wait for another fragment come last.
     pub(crate) fn pop_any(&mut self) -> Option<Entry> {
+        self.due = None;
         if self.stalled.is_some() {
             return self.take_stalled();
         }
