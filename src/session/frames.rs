@@ -41,9 +41,7 @@ impl Session {
             return true;
         }
         if self.lanes.are_many() {
-            return !self
-                .lanes
-                .must_wait(track, bytes, self.definition.storage / 2);
+            return !self.must_wait(track, bytes);
         }
         let begins = key || !self.cutter.is_open();
         let fits = self.fits_offline(bytes + Block::OVERHEAD, begins);

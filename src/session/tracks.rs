@@ -191,11 +191,8 @@ impl Session {
             self.lose(now, DropReason::NoTrack, 1, frame.pts, frame.pts);
             return Ok(());
         }
-        let storage = self.definition.storage;
         match self.definition.streaming_type {
-            StreamingType::Offline
-                if !anyway && self.lanes.must_wait(number, bytes, storage / 2) =>
-            {
+            StreamingType::Offline if !anyway && self.must_wait(number, bytes) => {
                 return Err(Refused::Full(frame));
             }
             StreamingType::Offline => {}
@@ -209,6 +206,14 @@ impl Session {
         }
         self.lanes.push(now, frame);
         Ok(())
+    }
+
+    /// Offline: there is no room for a frame of this track, or the others are too far behind. Half of the storage is for
+    /// what waits for them.
+    pub(super) fn must_wait(&self, number: TrackNumber, bytes: u64) -> bool {
+        let storage = self.definition.storage;
+        let limit = storage.saturating_sub(self.store.bytes()).min(storage / 2);
+        self.lanes.must_wait(number, bytes, limit)
     }
 
     /// Realtime: what waits gives way to the store, where whole fragments can be taken out.

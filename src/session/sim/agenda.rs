@@ -13,6 +13,7 @@ use super::{
     service::{Faults, Say, answer, transport},
 };
 use crate::{
+    definition::TimecodeType,
     session::{Call, Described, Event, Failure, Input, Output},
     time::Mono,
 };
@@ -58,13 +59,17 @@ impl World {
                 self.attempts.push_back(self.now);
                 self.call(call);
             }
-            Output::Open { .. } => {
+            Output::Open { start } => {
                 assert_eq!(
                     self.under_way, None,
                     "PutMedia while something is under way"
                 );
                 self.attempts.push_back(self.now);
-                self.connect();
+                let zero_ms = match self.session.definition().timecode_type {
+                    TimecodeType::Absolute => 0,
+                    TimecodeType::Relative => start.as_millis_rounded(),
+                };
+                self.connect(zero_ms);
             }
             Output::CloseBody => {
                 let id = self.body.take().expect("a body to close");
@@ -112,7 +117,7 @@ impl World {
         self.plan(after, Happening::Answer(id, answer));
     }
 
-    fn connect(&mut self) {
+    fn connect(&mut self, zero_ms: u64) {
         self.numbers += 1;
         let id = self.numbers;
         self.under_way = Some(UnderWay::PutMedia(id));
@@ -123,7 +128,8 @@ impl World {
             self.bytes_per_second,
             &self.faults,
             &mut self.random,
-        );
+        )
+        .counting_from(zero_ms);
         self.connections.insert(id, link);
         let after = self.millis(2..400);
         if self.is_away() || self.chance(self.faults.call_lost) {
@@ -317,6 +323,7 @@ impl World {
                 self.plan(after, Happening::Persist(id, timecode, frames));
             }
             Say::Poison(timecode) => {
+                let timecode = timecode - self.connections[&id].zero_ms;
                 let ack = format!(
                     r#"{{"EventType":"ERROR","FragmentTimecode":{timecode},"ErrorId":4006,"ErrorCode":"INVALID_MKV_DATA"}}"#
                 );
@@ -333,8 +340,9 @@ impl World {
         if self.session.definition().fragment_acks
             && !(kind == "PERSISTED" && self.service.retention.is_zero())
         {
+            let sent_as = timecode - self.connections[&id].zero_ms;
             let text = format!(
-                "{{\"EventType\":\"{kind}\",\"FragmentTimecode\":{timecode},\"FragmentNumber\":\"9134385\"}}\n"
+                "{{\"EventType\":\"{kind}\",\"FragmentTimecode\":{sent_as},\"FragmentNumber\":\"9134385\"}}\n"
             );
             let Faults {
                 ack_lost,

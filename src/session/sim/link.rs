@@ -24,6 +24,8 @@ const SWALLOWED: u64 = 64 << 10;
 pub(super) struct Connection {
     pub(super) incoming: Incoming,
     pub(super) tap: Tap,
+    /// What its timecodes count from: the world knows fragments by their time.
+    pub(super) zero_ms: u64,
     latency: Duration,
     bytes_per_second: u64,
     busy_until: Mono,
@@ -64,6 +66,7 @@ impl Connection {
         Self {
             incoming: Incoming::default(),
             tap: Tap::default(),
+            zero_ms: 0,
             latency: Duration::from_millis(random.u64(2..60)),
             bytes_per_second: rate,
             busy_until: now,
@@ -82,6 +85,13 @@ impl Connection {
             down_sent: 0,
             down_read: 0,
         }
+    }
+
+    pub(super) fn counting_from(mut self, zero_ms: u64) -> Self {
+        self.zero_ms = zero_ms;
+        self.incoming.reader.zero_ms = zero_ms;
+        self.tap.reader.zero_ms = zero_ms;
+        self
     }
 
     pub(super) fn has_room(&self, now: Mono) -> bool {

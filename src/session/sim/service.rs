@@ -77,7 +77,7 @@ pub(super) struct Service {
 /// One connection, at the service.
 #[derive(Default)]
 pub(super) struct Incoming {
-    reader: Reader,
+    pub(super) reader: Reader,
     /// The numbers of the tracks that the header declares.
     header: Option<BTreeSet<u64>>,
     open: Option<Cluster>,
