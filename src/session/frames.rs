@@ -94,7 +94,6 @@ impl Session {
         if self.is_stopped() || self.ending.is_some_and(|ending| ending.stop) {
             return Err(Refused::Stopped);
         }
-        self.last_frame = now;
         let mut placed = self.cutter.place(&frame);
         if let Some((block, timecode)) = block(&frame, &placed) {
             // Ended in both, before the frame may be refused: whoever is refused may go on with another frame.
@@ -156,6 +155,7 @@ impl Session {
     }
 
     fn keep(&mut self, now: Mono, frame: &Frame, block: Block, begins: Option<Timecode>) {
+        self.last_frame = now;
         if let Some(timecode) = begins
             && let Some(tracks) = self.cutter.tracks().cloned()
         {

@@ -157,7 +157,7 @@ pub struct Session {
     stats: Stats,
     losses: BTreeMap<DropReason, Loss>,
     losses_due: Option<Mono>,
-    /// When the last frame came.
+    /// When the last frame came that was kept.
     last_frame: Mono,
     pressure: Pressure,
     /// The way to the service is lost, or was found again but has not proved itself.

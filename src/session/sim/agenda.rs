@@ -29,6 +29,8 @@ pub(super) enum Happening {
     BodyEnds(u64),
     /// The service notices that the connection is gone.
     Gone(u64),
+    /// Nothing may have come for so long that the service ends the connection.
+    Silence(u64),
     /// The service says this; the fragment whose last ack it is.
     Ack(u64, String, Option<u64>),
     Persist(u64, u64, Vec<u64>),
@@ -42,12 +44,16 @@ pub(super) enum Happening {
     Nothing,
 }
 
+/// The service ends a connection that brings nothing for so long (kvs-facts §7).
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// What is under way at the driver: at most one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UnderWay {
     Call(u64, Call),
     PutMedia(u64),
 }
+
 impl World {
     pub(super) fn perform(&mut self, output: Output) {
         match output {
@@ -246,7 +252,9 @@ impl World {
                 }
             }
             Happening::Up(id, bytes) => {
+                self.plan(SILENCE, Happening::Silence(id));
                 let link = self.connections.get_mut(&id).unwrap();
+                link.heard = self.now;
                 let before = link.incoming.clusters.len();
                 let says = self.service.read(&mut link.incoming, &bytes).unwrap();
                 let clusters = &link.incoming.clusters;
@@ -266,6 +274,12 @@ impl World {
                 }
             }
             Happening::Gone(id) => self.connections.get_mut(&id).unwrap().incoming.over = true,
+            Happening::Silence(id) => {
+                let link = &self.connections[&id];
+                if link.heard + SILENCE <= self.now && !link.incoming.over {
+                    self.break_off(id, Duration::ZERO, transport(Call::PutMedia));
+                }
+            }
             Happening::Ack(id, text, settles) => self.respond(id, &text, settles),
             Happening::Persist(id, timecode, frames) => {
                 let link = &self.connections[&id];

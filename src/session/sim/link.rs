@@ -26,6 +26,8 @@ pub(super) struct Connection {
     latency: Duration,
     bytes_per_second: u64,
     busy_until: Mono,
+    /// When media came to the service.
+    pub(super) heard: Mono,
     down_free: Mono,
     /// Bytes until it is cut.
     up_left: Option<u64>,
@@ -66,6 +68,7 @@ impl Connection {
             latency: Duration::from_millis(random.u64(2..60)),
             bytes_per_second: rate,
             busy_until: now,
+            heard: now,
             down_free: now,
             up_left: (deaf || (cut && upwards)).then_some(up),
             down_left: (cut && !upwards).then_some(down),

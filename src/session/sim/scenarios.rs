@@ -338,6 +338,42 @@ fn after_a_pause_between_key_frames_one_is_asked_for_and_what_came_before_it_is_
 }
 
 #[test]
+fn a_fragment_that_is_complete_is_persisted_though_no_key_frame_follows() {
+    let mut world = World::seeded(7);
+    // In the middle of a fragment: a flush, other caps.
+    world.run_for(secs(5));
+    world.session.end_fragment();
+    world.frames_left = 0;
+    world.run_for(secs(120));
+    assert_eq!(world.missing(), [0; 0]);
+    assert_eq!(world.stats().frames_pending, 0);
+    assert_eq!(world.stats().frames_persisted, world.taken.len() as u64);
+    assert_eq!(world.service.closed, 1, "its session was ended, not cut");
+    let lost = |event: &Event| matches!(event, Event::ConnectionLost(_));
+    assert_eq!(world.told_times(lost), 0, "a pause is no outage");
+}
+
+#[test]
+fn frames_that_find_no_place_do_not_keep_a_session_alive() {
+    let mut world = World::seeded(7);
+    // The encoder does not know what a force-key-unit event is.
+    (world.source.gop, world.source.b_frames) = (1200, false);
+    world.run_for(secs(60));
+    let stats = world.stats();
+    assert_eq!((stats.frames_persisted, stats.frames_pending), (200, 0));
+    world.run_for(secs(240));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(
+        world.service.sessions,
+        [timecodes([0]), timecodes([60]), timecodes([120])]
+    );
+    assert_eq!(world.service.closed, 3);
+    assert_eq!(world.stats().fragments_resent, 0);
+    let lost = |event: &Event| matches!(event, Event::ConnectionLost(_));
+    assert_eq!(world.told_times(lost), 0);
+}
+
+#[test]
 fn a_session_ends_by_itself_before_45_minutes_and_nothing_is_lost() {
     let mut world = World::seeded(7);
     world.run_for(secs(42 * 60));
