@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{source::EPOCH_MS, *};
 use crate::session::{AckKind, Fatal};
 
-fn secs(secs: u64) -> Duration {
+pub(super) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
@@ -17,7 +17,7 @@ fn timecodes(numbers: impl IntoIterator<Item = u64>) -> Vec<u64> {
 
 impl World {
     /// The service is not there between these seconds from now.
-    fn away(mut self, from: u64, to: u64) -> Self {
+    pub(super) fn away(mut self, from: u64, to: u64) -> Self {
         self.faults
             .away
             .push((self.now + secs(from), self.now + secs(to)));
@@ -189,66 +189,6 @@ fn a_poison_fragment_is_skipped_after_one_retry_and_the_rest_arrives() {
     let sent: Vec<_> = world.service.sessions.concat();
     let poison = timecodes([3])[0];
     assert_eq!(sent.iter().filter(|sent| **sent == poison).count(), 2);
-}
-
-#[test]
-fn a_full_realtime_store_drops_the_oldest_fragments_as_a_whole() {
-    let mut world = World::with(7, |definition| definition.storage = 100_000).away(5, 60);
-    world.run_for(secs(90));
-    assert_eq!(world.drain(), Ok(()));
-    let missing = world.missing();
-    // One fragment is durable though its ack was lost with the connection.
-    assert_eq!(
-        missing.len() as u64 + 20,
-        world.dropped(DropReason::Storage)
-    );
-    assert_eq!(
-        world.dropped(DropReason::Storage),
-        world.stats().frames_dropped()
-    );
-    // One run of frames, from a key frame to before a key frame.
-    let (first, last) = (missing[0], missing[missing.len() - 1]);
-    assert_eq!(missing, (first..=last).collect::<Vec<_>>());
-    assert_eq!((first % 20, last % 20), (0, 19));
-}
-
-#[test]
-fn offline_nothing_is_dropped_and_room_is_always_made() {
-    for (seed, storage) in [4 << 10, 20 << 10, 1 << 20].into_iter().enumerate() {
-        for acks in [true, false] {
-            let mut world = World::with(seed as u64, |definition| {
-                definition.streaming_type = StreamingType::Offline;
-                definition.storage = storage;
-                definition.fragment_acks = acks;
-            })
-            .away(20, 30);
-            world.run_for(secs(120));
-            assert_eq!(world.drain(), Ok(()), "{storage} bytes, acks: {acks}");
-            assert_eq!(world.missing(), [0; 0]);
-            assert_eq!(world.stats().frames_dropped(), 0);
-            assert!(world.longest_wait < secs(30), "{:?}", world.longest_wait);
-            assert!(world.taken.len() > 500, "{} frames", world.taken.len());
-        }
-    }
-}
-
-#[test]
-fn a_large_frame_behind_small_fragments_gets_room_without_acks() {
-    // What waits for the end of the session is less than half of the storage, so nothing but the frame ends it.
-    for seed in 0..10 {
-        let mut world = World::with(seed, |definition| {
-            definition.streaming_type = StreamingType::Offline;
-            definition.storage = 30_000;
-            definition.fragment_acks = false;
-        });
-        world.source.sizes = (1000, 10);
-        world.run_for(secs(3 + seed));
-        world.source.sizes = (25_000, 10);
-        world.run_for(secs(30));
-        assert!(world.longest_wait < secs(5), "{:?}", world.longest_wait);
-        assert_eq!(world.drain(), Ok(()));
-        assert_eq!(world.missing(), [0; 0]);
-    }
 }
 
 #[test]
