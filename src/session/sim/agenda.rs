@@ -150,6 +150,7 @@ impl World {
         let Faults {
             closes,
             error_ack,
+            fatal_ack,
             garbage,
             ..
         } = self.faults;
@@ -158,8 +159,10 @@ impl World {
             self.plan(after, Happening::Closes(id, String::new()));
         } else if self.chance(error_ack) {
             let error = [4000, 4003, 4007, 4008, 4500, 5000, 5001][self.random.usize(0..7)];
-            let ack = format!(r#"{{"EventType":"ERROR","ErrorId":{error},"ErrorCode":"X"}}"#);
-            self.plan(after, Happening::Closes(id, ack));
+            self.plan(after, Happening::Closes(id, error_ack_of(error)));
+        } else if self.chance(fatal_ack) {
+            let error = [4005, 4010, 4012][self.random.usize(0..3)];
+            self.plan(after, Happening::Closes(id, error_ack_of(error)));
         } else if self.chance(garbage) {
             self.plan(after, Happening::Closes(id, "<html>502</html>".into()));
         }
@@ -389,4 +392,9 @@ impl World {
             self.break_off(id, after, transport(Call::PutMedia));
         }
     }
+}
+
+/// An ERROR ack that names no fragment.
+fn error_ack_of(id: u32) -> String {
+    format!(r#"{{"EventType":"ERROR","ErrorId":{id},"ErrorCode":"X"}}"#)
 }

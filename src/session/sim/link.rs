@@ -179,6 +179,8 @@ pub(super) struct Tap {
 pub(super) struct Ledger {
     /// Bytes of each fragment, by timecode: the longest version.
     fragments: BTreeMap<u64, Vec<u8>>,
+    /// Numbers of the frames of each fragment, by timecode.
+    pub(super) frames: BTreeMap<u64, BTreeSet<u64>>,
     /// Fragments whose last ack the session has.
     pub(super) settled: BTreeSet<u64>,
     /// Width of the tracks from this frame on.
@@ -211,7 +213,9 @@ impl Tap {
                         self.width = Some(width);
                     }
                     self.bytes.extend_from_slice(&raw);
-                    let before = ledger.fragments.entry(self.timecode.unwrap()).or_default();
+                    let timecode = self.timecode.unwrap();
+                    ledger.frames.entry(timecode).or_default().insert(number);
+                    let before = ledger.fragments.entry(timecode).or_default();
                     let same = before.len().min(self.bytes.len());
                     assert!(
                         before[self.compared..same] == self.bytes[self.compared..same],

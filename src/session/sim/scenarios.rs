@@ -221,26 +221,36 @@ fn a_connection_that_leads_nowhere_is_given_up_after_the_staleness() {
 #[test]
 fn a_stop_ends_by_its_deadline_in_every_state() {
     // The world refuses an end that is overdue.
-    let mut seen = BTreeSet::new();
-    for millis in (0..24_000).step_by(149) {
-        let mut world = World::seeded(millis).away(12, 20);
-        world.service.stream = Stream::Missing;
-        world.faults.call_refused = 0.3;
-        world.ledger.widths.insert(20, 320);
-        world.run_for(Duration::from_millis(millis));
-        seen.insert(world.stats().state);
-        let _ = world.end(Duration::from_millis(700), true);
-        assert!(world.session.is_stopped());
-    }
     for state in [
         "describing",
+        "creating",
         "activating",
+        "tagging",
         "resolving",
         "opening",
         "streaming",
         "backing-off",
+        "draining",
+        "closing",
     ] {
-        assert!(seen.contains(state), "{state} is not among {seen:?}");
+        for seed in 0..20 {
+            let mut world = World::with(seed, |definition| {
+                definition.tags = [("site".to_owned(), "yard".to_owned())].into();
+            })
+            .away(12, 20);
+            world.service.stream = Stream::Missing;
+            // It drains and closes for other tracks.
+            world.ledger.widths.insert(60, 320);
+            let until = world.now + secs(24);
+            world.run_while(until, |world| world.stats().state != state);
+            assert_eq!(world.stats().state, state);
+            let pending = world.stats().frames_pending;
+            let outcome = world.end(Duration::from_millis(seed * 100), true);
+            assert!(world.session.is_stopped());
+            let missing = outcome.map_or_else(|error| error.missing, |()| 0);
+            assert_eq!(world.dropped(DropReason::Unfinished), missing);
+            assert!(missing <= pending, "{missing} of {pending}");
+        }
     }
 }
 
