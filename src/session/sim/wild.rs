@@ -10,7 +10,7 @@ use test_case::test_case;
 use super::*;
 use crate::{
     definition::{Fragmentation, TimecodeType},
-    session::Fatal,
+    session::{Fatal, LOSS_WINDOW},
 };
 
 /// A world of that seed: its camera, its link, its service and their faults, for a while.
@@ -197,6 +197,22 @@ fn judge(world: &World) {
         }
     }
     assert_eq!(told, stats.dropped);
+    // Once a second and reason, but for the last words before an end.
+    let mut before = BTreeMap::new();
+    for (index, (at, event)) in world.told.iter().enumerate() {
+        let Event::FramesDropped { reason, .. } = event else {
+            continue;
+        };
+        let mut after = world.told[index..].iter();
+        let next = after.find(|(_, event)| !matches!(event, Event::FramesDropped { .. }));
+        let is_last =
+            matches!(next, Some((then, Event::Drained | Event::State("stopped"))) if then == at);
+        let before = before.insert(*reason, *at);
+        assert!(
+            is_last || before.is_none_or(|before| before + LOSS_WINDOW <= *at),
+            "{reason} at {at} again after {before:?}"
+        );
+    }
     // What is not durable was dropped and told with its time, and what counts as PERSISTED is durable.
     for number in world.missing() {
         let shown = world.shown[&number];
