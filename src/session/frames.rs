@@ -73,7 +73,7 @@ impl Session {
         if self.is_stopped() || self.ending.is_some_and(|ending| ending.stop) {
             return Err(Refused::Stopped);
         }
-        self.last_frame = now;
+        self.seen = now;
         let bytes = frame.payload.len() as u64;
         if self.lanes.are_many() {
             self.queue(now, frame, anyway)?;
@@ -151,6 +151,7 @@ impl Session {
     }
 
     fn keep(&mut self, now: Mono, frame: &Frame, block: Block, begins: Option<Timecode>) {
+        self.last_frame = now;
         if let Some(timecode) = begins {
             let (tracks, absent) = self.header(frame);
             self.store.begin(Fragment {

@@ -264,7 +264,7 @@ impl Session {
         }
         self.flushing = true;
         while let Some(entry) = self.lanes.pop_any() {
-            self.pass(self.last_frame, entry, true);
+            self.pass(self.seen, entry, true);
         }
         while let Some((number, before)) = self.lanes.take_before() {
             self.take_effect(number, before);

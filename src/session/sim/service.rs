@@ -32,6 +32,8 @@ pub(super) struct Faults {
     pub(super) closes: f64,
     /// An ERROR ack that asks for another try, after a while.
     pub(super) error_ack: f64,
+    /// An ERROR ack after which nothing can work, after a while.
+    pub(super) fatal_ack: f64,
     /// Something that is no ack, after a while.
     pub(super) garbage: f64,
     /// A fragment is refused each time that it comes.
