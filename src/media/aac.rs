@@ -225,3 +225,45 @@ pub enum InvalidAudioSpecificConfig {
         configuration: u8,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use test_case::test_case;
+
+    use super::*;
+
+    fn error(record: &[u8]) -> String {
+        AudioSpecificConfig::parse(record).unwrap_err().to_string()
+    }
+
+    #[test_case(&[] => "AudioSpecificConfig ends too early, after 0 bytes: it was cut off")]
+    #[test_case(&[0x11] => "AudioSpecificConfig ends too early, after 1 bytes: it was cut off")]
+    #[test_case(&[0x2B, 0x92] => "AudioSpecificConfig ends too early, after 2 bytes: it was cut off")]
+    #[test_case(&[0x01, 0x90] => "AudioSpecificConfig has the audio object type 0: AAC LC is 2")]
+    #[test_case(&[0x16, 0x90] => "AudioSpecificConfig has the sampling frequency index 13, which is reserved, or a rate of 0")]
+    fn what_is_wrong_is_named(record: &[u8]) -> String {
+        error(record)
+    }
+
+    #[test]
+    fn channels_are_said_by_number_or_by_a_program_config_element() {
+        assert!(error(&[0x11, 0xC8]).contains("configuration 9"), "reserved");
+        assert!(error(&[0x11, 0x80]).contains("cut off"), "no element");
+        let quad = [0x11, 0x80, 0x04, 0xC4, 0x04, 0x00, 0x21, 0x10, 0x00];
+        let config = AudioSpecificConfig::parse(&quad).unwrap();
+        assert_eq!((config.object_type(), config.channels()), (2, Some(4)));
+        let nobody = [0x11, 0x80, 0x04, 0xC0, 0x00, 0x00, 0x00, 0x00, 0x00];
+        assert!(error(&nobody).contains("without channels"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_record_makes_it_panic(record in prop::collection::vec(any::<u8>(), 0..24)) {
+            if let Ok(config) = AudioSpecificConfig::parse(&record) {
+                prop_assert!(config.rate() > 0);
+                prop_assert_ne!(config.channels(), Some(0));
+            }
+        }
+    }
+}

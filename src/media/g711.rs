@@ -191,3 +191,53 @@ pub enum InvalidWaveFormat {
         should_be: u64,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use test_case::test_case;
+
+    use super::*;
+
+    /// As ffmpeg's Matroska muxer writes it. GStreamer's, like AWS's C++ sink, leaves bits per sample at 0 and counts an
+    /// eighth of the bytes per second.
+    #[test]
+    fn the_structure_is_that_of_ffmpeg() {
+        let fields = [
+            &[6, 0, 2, 0][..],   // A-law, 2 channels
+            &[0x40, 0x1F, 0, 0], // 8,000 samples per second
+            &[0x80, 0x3E, 0, 0], // 16,000 bytes per second
+            &[2, 0, 8, 0, 0, 0], // 2 bytes for both channels, 8 bits, nothing more
+        ];
+        assert_eq!(alaw_private(8_000, 2), fields.concat());
+        let mut mu = fields.concat();
+        mu[0] = 7;
+        assert_eq!(mulaw_private(8_000, 2), mu);
+        assert_eq!(
+            WaveFormat::parse(&mu),
+            Ok(WaveFormat::new(Law::Mu, 8_000, 2))
+        );
+    }
+
+    #[test_case(0, 1 => "WAVEFORMATEX has the format tag 1: 6 is A-law and 7 is µ-law")]
+    #[test_case(2, 0 => "WAVEFORMATEX says 0 channels at 8000 Hz: 1 to 255 and at least 1 Hz are allowed")]
+    #[test_case(3, 1 => "WAVEFORMATEX says 258 channels at 8000 Hz: 1 to 255 and at least 1 Hz are allowed")]
+    #[test_case(8, 0x81 => "WAVEFORMATEX says nAvgBytesPerSec 16001, by its rate and channels it must be 16000")]
+    #[test_case(12, 1 => "WAVEFORMATEX says nBlockAlign 1, by its rate and channels it must be 2")]
+    #[test_case(14, 0 => "WAVEFORMATEX says wBitsPerSample 0, by its rate and channels it must be 8")]
+    fn a_field_that_is_wrong_is_named(at: usize, byte: u8) -> String {
+        let mut structure = alaw_private(8_000, 2).to_vec();
+        structure[at] = byte;
+        WaveFormat::parse(&structure).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_structure_that_is_cut_off_is_refused_and_a_longer_one_is_not() {
+        let mut structure = alaw_private(8_000, 1).to_vec();
+        for end in 0..SIZE {
+            let cut = WaveFormat::parse(&structure[..end]);
+            assert_eq!(cut, Err(InvalidWaveFormat::Truncated { actual: end }));
+        }
+        structure.push(0);
+        assert!(WaveFormat::parse(&structure).is_ok());
+    }
+}

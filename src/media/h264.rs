@@ -3,13 +3,14 @@
 //! In: the AVCDecoderConfigurationRecord of ISO/IEC 14496-15 (§5.3.3.1) and access units as they come from the
 //! encoder. Out: what the sink must know of them, or what is wrong with them and where. No input can panic.
 //!
-//! Does not belong here: byte-stream (Annex B) format, decoding of pictures.
+//! Does not belong here: byte-stream (Annex B) format (`nal`), parameter sets ([`sets`]), decoding of pictures.
 
 use std::fmt;
 
 use h264_reader::avcc::{AvcDecoderConfigurationRecord, AvccError};
-use h264_reader::nal::sps::SeqParameterSet;
-use h264_reader::nal::{Nal, NalHeader, RefNal, UnitType};
+use h264_reader::nal::{NalHeader, UnitType};
+
+pub(super) mod sets;
 
 /// Bytes before the first sequence parameter set in the record.
 const FIXED_FIELDS: usize = 6;
@@ -59,7 +60,7 @@ impl Avcc {
             nal_length_size,
             profile: fields.avc_profile_indication().into(),
             level: fields.avc_level_indication().level_idc(),
-            dimensions: picture_size(first_sps),
+            dimensions: sets::sps(first_sps).and_then(|sps| sps.dimensions),
         })
     }
 
@@ -158,15 +159,6 @@ fn parameter_sets(
     first
         .map(|unit| (unit, position))
         .ok_or(InvalidAvcc::NoParameterSet { kind })
-}
-
-fn picture_size(sps: &[u8]) -> Option<(u32, u32)> {
-    let unit = RefNal::new(sps, &[], true);
-    let (width, height) = SeqParameterSet::from_bits(unit.rbsp_bits())
-        .ok()?
-        .pixel_dimensions()
-        .ok()?;
-    (width > 0 && height > 0).then_some((width, height))
 }
 
 /// Checks that the NAL units of an access unit fill it exactly, each behind a big-endian length of `length_size`
@@ -279,6 +271,20 @@ pub enum InvalidAccessUnit {
         /// How many there are.
         bytes: usize,
     },
+    /// Byte-stream format without a start code.
+    #[error(
+        "the access unit has no start code (00 00 01): does the stream have lengths (avc, hvc1)?"
+    )]
+    NoStartCode,
+    /// Byte-stream format that begins with something else than a start code.
+    #[error("{bytes} bytes stand before the first start code: alignment=au is needed")]
+    BeforeStartCode {
+        /// How many.
+        bytes: usize,
+    },
+    /// A NAL unit whose length does not fit into the bytes for it: 4, unless the codec private data says less.
+    #[error("a NAL unit is too large for its length")]
+    UnitTooLarge,
     /// A length size that no avcC has.
     #[error("NAL unit lengths of {length_size} bytes do not exist: take the size from the avcC")]
     LengthSize {

@@ -7,13 +7,11 @@
 
 use super::h264::ParameterSet;
 
+pub(super) mod sets;
+mod vui;
+
 /// Bytes before the first array of parameter sets in the record.
 const FIXED_FIELDS: usize = 23;
-/// Types of NAL units (ITU-T H.265 table 7-1).
-pub(super) const VPS: u8 = 32;
-pub(super) const SPS: u8 = 33;
-pub(super) const PPS: u8 = 34;
-
 /// What an hvcC record says. It is valid: version 1, complete, with at least one VPS, SPS and PPS.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Hvcc {
@@ -66,7 +64,7 @@ impl Hvcc {
                 let unit = record
                     .get(position..position + len)
                     .ok_or_else(|| truncated(position + len))?;
-                let kind = kind(unit_type);
+                let kind = sets::kind(unit_type);
                 if unit.first().map(|byte| byte >> 1) != Some(unit_type) || len < 2 {
                     return Err(InvalidHvcc::NotAsAnnounced {
                         unit_type,
@@ -93,7 +91,9 @@ impl Hvcc {
             nal_length_size,
             profile: fields[1] & 0x1F,
             level: fields[12],
-            dimensions: None,
+            dimensions: found[ParameterSet::Sequence as usize]
+                .and_then(sets::sps)
+                .and_then(|sps| sps.dimensions),
         })
     }
 
@@ -115,16 +115,6 @@ impl Hvcc {
     /// Width and height in pixels after cropping, from the first SPS; `None` when it cannot be parsed.
     pub fn dimensions(&self) -> Option<(u32, u32)> {
         self.dimensions
-    }
-}
-
-/// The parameter set that a NAL unit of this type is.
-pub(super) fn kind(unit_type: u8) -> Option<ParameterSet> {
-    match unit_type {
-        VPS => Some(ParameterSet::Video),
-        SPS => Some(ParameterSet::Sequence),
-        PPS => Some(ParameterSet::Picture),
-        _ => None,
     }
 }
 
@@ -171,4 +161,67 @@ pub enum InvalidHvcc {
         /// Offset from the start of the record.
         position: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use test_case::test_case;
+
+    use super::*;
+    use crate::media::fixtures::{MAIN_HVCC, MAIN10_HVCC};
+
+    #[test]
+    fn the_record_of_x265_is_read() {
+        let main = Hvcc::parse(MAIN_HVCC).unwrap();
+        assert_eq!((main.nal_length_size(), main.profile()), (4, 1));
+        assert_eq!(main.dimensions(), Some((178, 98)), "after cropping");
+        let main10 = Hvcc::parse(MAIN10_HVCC).unwrap();
+        assert_eq!((main10.profile(), main10.level()), (2, 123));
+        assert_eq!(main10.dimensions(), Some((64, 64)));
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_refused_and_a_longer_one_is_not() {
+        for end in 0..MAIN_HVCC.len() {
+            assert!(Hvcc::parse(&MAIN_HVCC[..end]).is_err(), "cut at {end}");
+        }
+        assert!(Hvcc::parse(&[MAIN_HVCC, &[0; 4]].concat()).is_ok());
+    }
+
+    #[test_case(0, 0 => "hvcC has version 0, only 1 exists: is this byte-stream (Annex B) or another codec's data?")]
+    #[test_case(21, 0x0E => "hvcC announces NAL unit lengths of 3 bytes (byte 21), only 1, 2 and 4 are allowed")]
+    #[test_case(22, 0 => "hvcC holds no VPS, so nothing can be decoded: the encoder must put its parameter sets there")]
+    #[test_case(22, 2 => "hvcC holds no PPS, so nothing can be decoded: the encoder must put its parameter sets there")]
+    #[test_case(23, 0x21 => "hvcC holds no NAL unit of type 33 at byte 28, where its list of them has one")]
+    #[test_case(28, 0x42 => "hvcC holds no NAL unit of type 32 at byte 28, where its list of them has one")]
+    fn what_is_wrong_is_named(at: usize, byte: u8) -> String {
+        let mut record = MAIN_HVCC.to_vec();
+        record[at] = byte;
+        Hvcc::parse(&record).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_garbage_sps_says_no_size() {
+        let mut record = MAIN_HVCC.to_vec();
+        let sps = record
+            .windows(2)
+            .position(|bytes| bytes == [0x42, 1])
+            .unwrap();
+        record[sps + 2..sps + 20].fill(0xFF);
+        assert_eq!(Hvcc::parse(&record).unwrap().dimensions(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_record_makes_it_panic(
+            changes in prop::collection::vec((0..MAIN_HVCC.len(), any::<u8>()), 0..6),
+        ) {
+            let mut record = MAIN_HVCC.to_vec();
+            for (at, byte) in changes {
+                record[at] = byte;
+            }
+            let _ = Hvcc::parse(&record);
+        }
+    }
 }

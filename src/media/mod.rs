@@ -12,6 +12,7 @@ mod frame;
 mod g711;
 mod h264;
 mod h265;
+mod nal;
 mod pce;
 mod reframe;
 mod track;

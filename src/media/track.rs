@@ -402,7 +402,8 @@ pub enum InvalidTrack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::fixtures::{AVCC, video_track};
+    use crate::media::alaw_private;
+    use crate::media::fixtures::{AVCC, tracks, video_track};
 
     #[test]
     fn a_track_gets_the_names_of_its_codec() {
@@ -529,5 +530,82 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    #[test]
+    fn each_codec_has_its_names() {
+        let names = tracks().map(|track| {
+            (
+                track.number().get(),
+                track.name().to_owned(),
+                track.codec_id().to_owned(),
+                track.codec().content_type(),
+            )
+        });
+        let names = names.each_ref().map(|(number, name, id, content_type)| {
+            (*number, name.as_str(), id.as_str(), *content_type)
+        });
+        assert_eq!(
+            names,
+            [
+                (1, "kinesis_video", "V_MPEG4/ISO/AVC", "video/h264"),
+                (1, "kinesis_video", "V_MPEGH/ISO/HEVC", "video/h265"),
+                (2, "audio", "A_AAC", "audio/aac"),
+                (2, "audio", "A_MS/ACM", "audio/alaw"),
+                (2, "audio", "A_MS/ACM", "audio/mulaw"),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_audio_track_differs_by_what_is_heard() {
+        let tracks = tracks();
+        for (index, track) in tracks.iter().enumerate() {
+            for (other, other_track) in tracks.iter().enumerate() {
+                assert_eq!(track == other_track, index == other);
+            }
+            let duration = Some(Duration::from_millis(20));
+            assert_eq!(track, &track.clone().with_frame_duration(duration));
+            assert_eq!(track.check_payload(&[]), Err(InvalidAccessUnit::Empty));
+        }
+    }
+
+    #[test]
+    fn sound_is_no_picture_and_its_codec_private_data_is_checked() {
+        let [avc, hevc, aac, alaw, _] = tracks();
+        for track in [&avc, &hevc] {
+            let codec = track.codec();
+            let audio = Track::audio(codec, track.codec_private().clone(), 8_000, 1);
+            assert_eq!(audio, Err(InvalidTrack::NotAudio { codec }));
+        }
+        for track in [&aac, &alaw] {
+            let codec = track.codec();
+            let video = Track::video(codec, track.codec_private().clone(), 16, 16);
+            assert_eq!(video, Err(InvalidTrack::NotVideo { codec }));
+        }
+        let error = |codec, private: &[u8], rate, channels| {
+            Track::audio(codec, Bytes::copy_from_slice(private), rate, channels)
+                .unwrap_err()
+                .to_string()
+        };
+        let law = alaw.codec_private();
+        assert_eq!(
+            error(Codec::Mulaw, law, 8_000, 1),
+            "codec private data says A-law of 1 channels at 8000 Hz, \
+             but the track is µ-law of 1 channels at 8000 Hz"
+        );
+        assert!(error(Codec::Alaw, law, 8_000, 2).contains("A-law of 2 channels"));
+        assert!(error(Codec::Alaw, law, 16_000, 1).contains("at 16000 Hz"));
+        assert!(error(Codec::Alaw, &alaw_private(0, 1), 0, 1).contains("1 channels at 0 Hz"));
+        assert!(error(Codec::Alaw, &law[..17], 8_000, 1).contains("17 bytes"));
+        assert!(error(Codec::Aac, &[], 48_000, 2).contains("ends too early"));
+        let long = vec![0; MAX_CODEC_PRIVATE + 1];
+        assert!(error(Codec::Aac, &long, 48_000, 2).contains("1048577 bytes"));
+        // USAC (42), whose own description says the channels: they are the caller's.
+        let usac = [0xF9, 0x46, 0x00];
+        assert_eq!(
+            error(Codec::Aac, &usac, 48_000, 0),
+            "audio of 0 channels at 48000 Hz: both must be at least 1"
+        );
     }
 }

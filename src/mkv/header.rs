@@ -119,7 +119,7 @@ mod tests {
 
     use super::super::golden::{assert_fields, hex};
     use super::*;
-    use crate::media::fixtures::{AVCC, video_track};
+    use crate::media::fixtures::{AVCC, tracks, video_track};
 
     #[test]
     fn golden_header_of_one_video_track() {
@@ -167,6 +167,68 @@ mod tests {
                 ("BA 81 62", "PixelHeight 98"),
             ],
         );
+    }
+
+    #[test]
+    fn golden_audio_tracks() {
+        let [_, hevc, aac, alaw, _] = tracks();
+        let sbr = Bytes::from_static(&[0x2B, 0x92, 0x08, 0x00]);
+        let sbr = Track::audio(Codec::Aac, sbr, 44_100, 2).expect("it is valid");
+        for (track, fields) in [
+            (
+                aac,
+                &[
+                    ("AE B0", "TrackEntry, 48 bytes"),
+                    ("D7 81 02", "TrackNumber 2"),
+                    ("73C5 81 02", "TrackUID 2"),
+                    ("83 81 02", "TrackType audio"),
+                    ("9C 81 00", "FlagLacing 0"),
+                    ("536E 85 617564696F", "Name audio"),
+                    ("86 85 415F414143", "CodecID A_AAC"),
+                    ("63A2 82 1190", "CodecPrivate, AudioSpecificConfig"),
+                    ("E1 8D", "Audio, 13 bytes"),
+                    ("B5 88 40E7700000000000", "SamplingFrequency 48,000"),
+                    ("9F 81 02", "Channels 2"),
+                ][..],
+            ),
+            (
+                sbr,
+                &[
+                    ("63A2 84 2B920800", "CodecPrivate, AudioSpecificConfig"),
+                    ("E1 98", "Audio, 24 bytes"),
+                    ("B5 88 40D5888000000000", "SamplingFrequency 22,050"),
+                    ("78B5 88 40E5888000000000", "OutputSamplingFrequency 44,100"),
+                    ("9F 81 02", "Channels 2"),
+                ],
+            ),
+            (
+                alaw,
+                &[
+                    ("86 88 415F4D532F41434D", "CodecID A_MS/ACM"),
+                    ("63A2 92", "CodecPrivate, 18 bytes"),
+                    ("06000100401F0000401F0000010008000000", "WAVEFORMATEX"),
+                    ("E1 91", "Audio, 17 bytes"),
+                    ("B5 88 40BF400000000000", "SamplingFrequency 8,000"),
+                    ("9F 81 01", "Channels 1"),
+                    ("6264 81 08", "BitDepth 8"),
+                ],
+            ),
+            (
+                hevc,
+                &[
+                    ("E0 86", "Video, 6 bytes"),
+                    ("B0 81 B2", "PixelWidth 178"),
+                    ("BA 81 62", "PixelHeight 98"),
+                ],
+            ),
+        ] {
+            let header = stream_header(&[track]);
+            let len: usize = fields
+                .iter()
+                .map(|(bytes, _)| bytes.replace(' ', "").len() / 2)
+                .sum();
+            assert_fields(&header[header.len() - len..], fields);
+        }
     }
 
     #[test]

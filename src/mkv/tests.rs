@@ -8,8 +8,8 @@ use matroska_demuxer::MatroskaFile;
 use proptest::prelude::*;
 
 use super::*;
-use crate::media::fixtures::{AVCC, video_track};
-use crate::media::{Track, TrackNumber};
+use crate::media::fixtures::{self, AVCC, video_track};
+use crate::media::{Codec, Track, TrackKind, TrackNumber};
 use crate::time::Timecode;
 
 const TRACKS: [TrackNumber; 2] = [TrackNumber::VIDEO, TrackNumber::AUDIO];
@@ -165,4 +165,45 @@ fn a_demuxer_reads_the_track_that_was_written() {
         (video.pixel_width().get(), video.pixel_height().get()),
         (178, 98)
     );
+}
+
+#[test]
+fn a_demuxer_reads_the_tracks_of_each_codec() {
+    let tracks = fixtures::tracks();
+    for track in &tracks {
+        let block = Block {
+            track: track.number(),
+            offset_ms: 0,
+            key: true,
+            payload: vec![1],
+        };
+        let cluster = Cluster {
+            timecode: Timecode::ZERO,
+            blocks: vec![block],
+            tags: Vec::new(),
+        };
+        let bytes = file(std::slice::from_ref(track), &[cluster]);
+        let demuxer = MatroskaFile::open(Cursor::new(bytes)).unwrap();
+        let [entry] = demuxer.tracks() else {
+            panic!("one track")
+        };
+        assert_eq!(entry.codec_id(), track.codec_id());
+        assert_eq!(entry.codec_private(), Some(&track.codec_private()[..]));
+        match track.kind() {
+            TrackKind::Video { width, height, .. } => {
+                let video = entry.video().unwrap();
+                assert_eq!(entry.track_type(), matroska_demuxer::TrackType::Video);
+                assert_eq!(video.pixel_width().get(), u64::from(width));
+                assert_eq!(video.pixel_height().get(), u64::from(height));
+            }
+            TrackKind::Audio { rate, channels, .. } => {
+                let audio = entry.audio().unwrap();
+                assert_eq!(entry.track_type(), matroska_demuxer::TrackType::Audio);
+                assert_eq!(audio.sampling_frequency(), f64::from(rate));
+                assert_eq!(audio.channels().get(), u64::from(channels));
+                let g711 = track.codec() != Codec::Aac;
+                assert_eq!(audio.bit_depth().map(u64::from), g711.then_some(8));
+            }
+        }
+    }
 }

@@ -12,16 +12,24 @@
 //!
 //! Does not belong here: times (an offset within a buffer apart), where a fragment begins, caps.
 
+mod adts;
+mod codec_data;
+mod pictures;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::aac::{AudioSpecificConfig, InvalidAudioSpecificConfig};
+use self::adts::Adts;
+use self::pictures::Pictures;
 use super::codec::Codec;
 use super::g711::{alaw_private, mulaw_private};
-use super::h264::{Avcc, InvalidAccessUnit, InvalidAvcc};
-use super::h265::{Hvcc, InvalidHvcc};
+use super::h264::{InvalidAccessUnit, InvalidAvcc, ParameterSet};
+use super::h265::InvalidHvcc;
 use super::track::{InvalidTrack, Track};
+
+#[cfg(test)]
+mod tests;
 
 /// How the frames of a track come. The names are those of GStreamer's caps.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
@@ -88,6 +96,10 @@ pub struct Unit {
 }
 
 /// What became of a buffer.
+///
+/// The parameter sets in access units make another track only at a key frame, where a session may begin: what comes before
+/// finds them in the stream. A PPS that changes and comes with the key frame makes none: encoders that change it at each
+/// key frame would need a connection for each.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reframed {
     /// The track of these frames, when it is the first one or not [`Track::same_header`] as the one before.
@@ -100,11 +112,20 @@ pub struct Reframed {
 #[derive(Clone, Debug)]
 pub struct Reframer {
     format: Format,
-    track: Option<Track>,
+    way: Way,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    Pictures(Box<Pictures>),
+    Adts(Adts),
+    /// As it comes.
+    Sound(Track),
 }
 
 impl Reframer {
     /// A reframer for buffers of this format. `codec_data` is that of the caps: avcC, hvcC or AudioSpecificConfig.
+    /// Formats whose frames say it themselves do without; `avc`, `hvc1` and AAC without headers do not.
     ///
     /// # Errors
     /// Codec private data that is missing or malformed, a size, a rate or channels that nobody says.
@@ -113,11 +134,29 @@ impl Reframer {
         codec_data: Option<Bytes>,
         hints: Hints,
     ) -> Result<Self, InvalidFormat> {
-        let track = track(format, codec_data, hints)?;
-        Ok(Self {
-            format,
-            track: Some(track),
-        })
+        let codec = format.codec();
+        let way = match format {
+            Format::AacAdts => Way::Adts(Adts::default()),
+            Format::AacRaw => {
+                let config = codec_data.ok_or(InvalidFormat::NoCodecData { codec })?;
+                let (rate, channels) = (hints.rate, hints.channels);
+                let rate = rate.unwrap_or_default(); // the config says it
+                let track = Track::audio(codec, config, rate, channels.unwrap_or_default())?;
+                Way::Sound(track)
+            }
+            Format::Alaw | Format::Mulaw => {
+                let (Some(rate), Some(channels)) = (hints.rate, hints.channels) else {
+                    return Err(InvalidFormat::NoRate { codec });
+                };
+                let private = match format {
+                    Format::Alaw => alaw_private(rate, channels),
+                    _ => mulaw_private(rate, channels),
+                };
+                Way::Sound(Track::audio(codec, private, rate, channels)?)
+            }
+            _ => Way::Pictures(Pictures::new(format, codec_data, hints)?.into()),
+        };
+        Ok(Self { format, way })
     }
 
     /// The format of the buffers.
@@ -125,9 +164,23 @@ impl Reframer {
         self.format
     }
 
+    /// Changes what the source says, when that is all that changed of its caps. What is known of the stream stays.
+    ///
+    /// The frame duration is the next track's. Size, rate and channels are looked at by formats whose frames do not say
+    /// them: for those, a new reframer is needed ([`Reframer::new`]).
+    pub fn set_hints(&mut self, hints: Hints) {
+        if let Way::Pictures(pictures) = &mut self.way {
+            pictures.set_hints(hints);
+        }
+    }
+
     /// The track of the frames that were returned last; before the first one, the track if it is known already.
     pub fn track(&self) -> Option<&Track> {
-        self.track.as_ref()
+        match &self.way {
+            Way::Pictures(pictures) => pictures.track(),
+            Way::Adts(adts) => adts.track(),
+            Way::Sound(track) => Some(track),
+        }
     }
 
     /// Takes a buffer. `key_hint` is what its source says of it: decoding may start here.
@@ -135,58 +188,29 @@ impl Reframer {
     /// # Errors
     /// Why nothing of the buffer can be sent. The next one may be fine.
     pub fn take(&mut self, payload: Bytes, key_hint: bool) -> Result<Reframed, Malformed> {
-        if let Some(track) = &self.track {
-            track.check_payload(&payload)?;
+        match &mut self.way {
+            Way::Pictures(pictures) => pictures.take(payload, key_hint),
+            Way::Adts(adts) => adts.take(&payload),
+            Way::Sound(track) => {
+                track.check_payload(&payload)?;
+                Ok(Reframed::one(payload, true))
+            }
         }
-        Ok(Reframed {
-            track: None,
-            frames: vec![Unit {
-                payload,
-                key: key_hint || !self.format.codec().is_video(),
-                offset: Duration::ZERO,
-            }],
-        })
     }
 }
 
-fn track(format: Format, codec_data: Option<Bytes>, hints: Hints) -> Result<Track, InvalidFormat> {
-    let codec = format.codec();
-    let private = codec_data.ok_or(InvalidFormat::NoCodecData { codec });
-    let track = match format {
-        Format::Alaw | Format::Mulaw => {
-            let (Some(rate), Some(channels)) = (hints.rate, hints.channels) else {
-                return Err(InvalidFormat::NoRate { codec });
-            };
-            let private = match format {
-                Format::Alaw => alaw_private(rate, channels),
-                _ => mulaw_private(rate, channels),
-            };
-            Track::audio(codec, private, rate, channels)?
+impl Reframed {
+    /// The buffer is a frame of the same track.
+    fn one(payload: Bytes, key: bool) -> Self {
+        Self {
+            track: None,
+            frames: vec![Unit {
+                payload,
+                key,
+                offset: Duration::ZERO,
+            }],
         }
-        Format::AacRaw | Format::AacAdts => {
-            let private = private?;
-            let config = AudioSpecificConfig::parse(&private)?;
-            let channels = hints
-                .channels
-                .or_else(|| config.channels())
-                .unwrap_or_default();
-            Track::audio(codec, private, config.rate(), channels)?
-        }
-        _ => {
-            let private = private?;
-            let size = match codec {
-                Codec::H264 => Avcc::parse(&private)?.dimensions(),
-                _ => Hvcc::parse(&private)?.dimensions(),
-            };
-            let (width, height) = hints
-                .width
-                .zip(hints.height)
-                .or(size)
-                .ok_or(InvalidFormat::NoSize)?;
-            Track::video(codec, private, width, height)?.with_frame_duration(hints.frame_duration)
-        }
-    };
-    Ok(track)
+    }
 }
 
 /// Why no track can be made of what the source says.
@@ -214,9 +238,6 @@ pub enum InvalidFormat {
     /// The codec private data is no valid hvcC.
     #[error("codec_data: {0}")]
     Hvcc(#[from] InvalidHvcc),
-    /// The codec private data is no valid AudioSpecificConfig.
-    #[error("codec_data: {0}")]
-    AudioSpecificConfig(#[from] InvalidAudioSpecificConfig),
     /// They make no track.
     #[error(transparent)]
     Track(#[from] InvalidTrack),
@@ -227,8 +248,25 @@ pub enum InvalidFormat {
 #[non_exhaustive]
 pub enum Malformed {
     /// No parameter sets came yet, so nothing can be decoded: frames before the first key frame.
-    #[error("no parameter sets came before this access unit")]
+    #[error("no parameter sets came before this access unit, so nothing of it can be decoded")]
     NoParameterSets,
+    /// A parameter set that cannot be read.
+    #[error("the {kind} in this access unit is broken, so nothing of it can be decoded")]
+    ParameterSet {
+        /// Its kind.
+        kind: ParameterSet,
+    },
+    /// Nobody says how large the pictures are.
+    #[error("neither the source nor the parameter sets say width and height")]
+    NoSize,
+    /// No ADTS header where one should be, or one that says what is impossible.
+    #[error("no ADTS header at byte {position}: {what}; put aacparse in front")]
+    Adts {
+        /// Offset from the start of the buffer.
+        position: usize,
+        /// What is there.
+        what: &'static str,
+    },
     /// It is not an access unit.
     #[error(transparent)]
     AccessUnit(#[from] InvalidAccessUnit),
