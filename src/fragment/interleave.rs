@@ -158,9 +158,11 @@ impl Lanes {
         self.lane(number).is_some_and(|lane| lane.silent)
     }
 
-    /// Another lane, unless there are as many as a stream may have.
+    /// Another lane, unless there are as many as a stream may have. One that ended is awaited again.
     pub(crate) fn add(&mut self, number: TrackNumber) -> bool {
-        if !self.contains(number) {
+        if let Some(lane) = self.lane_mut(number) {
+            lane.ended = false;
+        } else {
             if self.lanes.len() >= MAX_TRACKS {
                 return false;
             }
@@ -519,8 +521,7 @@ mod tests {
     #[test]
     fn lanes_that_are_too_far_apart_do_not_wait_for_each_other() {
         let (mut lanes, now) = (lanes(2), Mono::ZERO);
-        lanes.push(now, frame(2, 0));
-        popped(&mut lanes, now);
+        lanes.gap(now, number(2), Timestamp::ZERO);
         for second in 0..15 {
             lanes.push(now, frame(1, 1000 + second * 1000));
         }

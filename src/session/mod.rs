@@ -25,6 +25,7 @@ mod end;
 mod event;
 mod frames;
 mod link;
+mod members;
 mod pace;
 pub(crate) mod policy;
 mod prepare;
@@ -51,11 +52,11 @@ pub use tags::{EventMetadata, InvalidMetadata, MAX_METADATA};
 
 use backoff::Backoff;
 use end::Ending;
+use members::Member;
 use pace::Pace;
 use policy::{Action, Before};
 use pressure::Pressure;
 use state::{State, Step};
-use tracks::Member;
 
 use crate::{
     definition::{StreamDefinition, StreamingType},
