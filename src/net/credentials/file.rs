@@ -16,11 +16,13 @@ use aws_credential_types::{
     provider::{self, error::CredentialsError},
 };
 
+use zeroize::Zeroizing;
+
 use super::NoKeys;
 use crate::net::credential_file::{self, FileCredentials};
 
 /// Most that is read of a file: credentials and certificates are a few KiB.
-const MAX_BYTES: u64 = 64 << 10;
+const MAX_BYTES: usize = 64 << 10;
 /// How often a file that is missing or not whole is looked at again, and how far apart: 4 s, longer than a rewrite takes,
 /// and below `completion-timeout`.
 const LOOKS: u32 = if cfg!(test) { 4 } else { 40 };
@@ -77,8 +79,8 @@ impl CredentialFile {
     }
 }
 
-/// A whole small file, on a thread that may block.
-pub(super) async fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// A whole small file, on a thread that may block. What is in it is wiped when it is dropped.
+pub(super) async fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let owned = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_now(&owned)).await;
     let path = path.display();
@@ -92,16 +94,17 @@ pub(super) async fn read(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-fn read_now(path: &Path) -> io::Result<Vec<u8>> {
+fn read_now(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     // A pipe would hang, a device may have no end.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
+    // Room for all that is read, whatever the file becomes meanwhile: it never grows, so that nothing is left behind where
+    // it was.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
+    let most = bytes.capacity() as u64;
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_BYTES {
         let text = format!("it has more than {} KiB", MAX_BYTES >> 10);
         return Err(io::Error::other(text));
     }
@@ -118,6 +121,20 @@ mod tests {
     async fn error_of(file: &CredentialFile) -> String {
         let error = file.keys().await.unwrap_err();
         failure::credentials(crate::session::Call::Describe, &error).message
+    }
+
+    /// Nothing is left behind where it was before it grew.
+    #[test]
+    fn what_is_read_stays_in_one_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        for len in [0, 1, 100, MAX_BYTES] {
+            fs::write(&path, vec![b'x'; len]).unwrap();
+            let read = read_now(&path).unwrap();
+            assert_eq!((read.len(), read.capacity()), (len, MAX_BYTES + 1));
+        }
+        fs::write(&path, vec![b'x'; MAX_BYTES + 1]).unwrap();
+        assert!(read_now(&path).is_err());
     }
 
     #[tokio::test]
