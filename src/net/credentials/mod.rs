@@ -213,7 +213,8 @@ impl Keyring {
                 Ok(keys)
             }
             // Whoever issues them is away: the old ones are good until their end.
-            Err(error) => match held.as_ref().filter(|held| held.holds(now)) {
+            // That took its time.
+            Err(error) => match held.as_ref().filter(|held| held.holds(inner.clock.now())) {
                 Some(held) => Ok(held.keys.clone()),
                 None => Err(error),
             },
