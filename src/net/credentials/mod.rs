@@ -7,7 +7,9 @@
 
 mod chain;
 mod file;
+mod instance;
 mod iot;
+mod link;
 mod refusal;
 mod role;
 
@@ -32,13 +34,14 @@ use tokio::sync::OnceCell;
 pub use iot::IotCertificate;
 pub use role::Role;
 
-use super::{Credentials, Service, endpoints, http::Http, signing_clock::SigningClock};
+use super::{Credentials, Service, endpoints, failure, http::Http, signing_clock::SigningClock};
 use crate::{
     definition::{Invalid, StreamDefinition},
     session::{Call, Cause, Failure},
 };
 use chain::Chain;
 use file::CredentialFile;
+use link::Link;
 use refusal::{is_about_keys, is_of_signature, is_of_time, is_unknown_or_expired};
 
 /// The region when nobody names one: that of the C++ element.
@@ -88,6 +91,24 @@ pub(crate) struct Region {
     pub(crate) name: String,
     /// Nobody: it is [`DEFAULT_REGION`].
     pub(crate) assumed: bool,
+}
+
+impl Region {
+    fn assumed() -> Self {
+        Self {
+            name: DEFAULT_REGION.into(),
+            assumed: true,
+        }
+    }
+}
+
+/// The region may be that of the instance, which has not said it.
+#[derive(Clone, Copy, Debug)]
+struct Unsettled;
+
+fn no_region() -> CredentialsError {
+    let text = "the instance's metadata give credentials, but no region: set aws-region or AWS_REGION, or allow placement/region";
+    CredentialsError::provider_error(NoKeys(text.into()))
 }
 
 struct Held {
@@ -192,7 +213,8 @@ impl Keyring {
                 Ok(keys)
             }
             // Whoever issues them is away: the old ones are good until their end.
-            Err(error) => match held.as_ref().filter(|held| held.holds(now)) {
+            // That took its time.
+            Err(error) => match held.as_ref().filter(|held| held.holds(inner.clock.now())) {
                 Some(held) => Ok(held.keys.clone()),
                 None => Err(error),
             },
@@ -253,19 +275,23 @@ impl Keyring {
         self.0.from().clone()
     }
 
-    /// The region: as it is set, that of the profile, that of the instance, or the default one.
-    pub(crate) async fn region(&self) -> Result<&Region, Invalid> {
-        let region = self.0.region().await;
-        endpoints::check_region(&region.name)?;
-        Ok(region)
-    }
-
-    /// As [`Self::region`], for a call.
+    /// The region, for a call: as it is set, that of the profile, that of the instance, or the default one. There is none
+    /// as long as it may be the instance's, and that does not say it.
     pub(crate) async fn region_for(&self, call: Call) -> Result<&str, Failure> {
-        match self.region().await {
-            Ok(region) => Ok(&region.name),
-            Err(error) => Err(super::failure::request(call, error.to_string())),
-        }
+        let inner = &*self.0;
+        let region = match inner.region().await {
+            Ok(region) => region,
+            Err(Unsettled) => {
+                // Where the keys are from decides it.
+                let found = self.keys().await;
+                found.map_err(|error| failure::credentials(call, &error))?;
+                let why = || failure::credentials(call, &no_region());
+                inner.region.get().ok_or_else(why)?
+            }
+        };
+        endpoints::check_region(&region.name)
+            .map_err(|error: Invalid| failure::request(call, error.to_string()))?;
+        Ok(&region.name)
     }
 
     /// The region, if it had to be found out.
@@ -285,7 +311,13 @@ impl Keyring {
 impl Inner {
     async fn fetch_in_time(&self) -> provider::Result {
         let fetched = tokio::time::timeout(self.patience, self.fetch()).await;
-        fetched.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(self.patience)))
+        fetched.unwrap_or_else(|_| {
+            let text = format!(
+                "no credentials within {} s, which is completion-timeout",
+                self.patience.as_secs()
+            );
+            Err(CredentialsError::provider_error(NoKeys(text)))
+        })
     }
 
     async fn fetch(&self) -> provider::Result {
@@ -309,8 +341,8 @@ impl Inner {
             Source::Chain => self.of_chain().await?,
         };
         if let Some(role) = &self.role {
-            let region = &self.region().await.name;
-            keys = role.assume(keys, region, &self.chain).await?;
+            let region = self.region().await.map_err(|Unsettled| no_region())?;
+            keys = role.assume(keys, &region.name, &self.chain).await?;
             from = format!("role-arn {} on top of {from}", role.arn);
         }
         *self.from() = Some(from);
@@ -328,23 +360,34 @@ impl Inner {
     }
 
     async fn of_chain(&self) -> Result<(String, Keys), CredentialsError> {
-        self.chain.keys(&self.region().await.name).await
+        let region = self.region().await;
+        let name = region.map_or(DEFAULT_REGION, |region| &region.name);
+        let (link, keys) = self.chain.keys(name).await?;
+        if region.is_err() {
+            // What it creates must not be in another region than it is itself.
+            if link == Link::Instance {
+                return Err(no_region());
+            }
+            // Somebody else may have settled it meanwhile.
+            let _ = self.region.set(Region::assumed());
+        }
+        Ok((link.to_string(), keys))
     }
 
-    async fn region(&self) -> &Region {
-        self.region.get_or_init(|| self.find_region()).await
+    async fn region(&self) -> Result<&Region, Unsettled> {
+        self.region.get_or_try_init(|| self.find_region()).await
     }
 
-    async fn find_region(&self) -> Region {
+    async fn find_region(&self) -> Result<Region, Unsettled> {
         let named = |name| Region {
             name,
             assumed: false,
         };
         if let Some(region) = &self.named_region {
-            return named(region.clone());
+            return Ok(named(region.clone()));
         }
         if let Some(region) = self.chain.region_of_profile().await {
-            return named(region);
+            return Ok(named(region));
         }
         let by_chain = match &self.source {
             Source::Chain => true,
@@ -352,18 +395,11 @@ impl Inner {
             _ => false,
         };
         // A camera that has its credentials from elsewhere is no instance, and is not to wait for one.
-        let instance = if by_chain && self.chain.profile.is_none() {
-            self.chain.region_of_instance().await
-        } else {
-            None
-        };
-        instance.map_or_else(
-            || Region {
-                name: DEFAULT_REGION.into(),
-                assumed: true,
-            },
-            named,
-        )
+        if !by_chain || self.chain.profile.is_some() {
+            return Ok(Region::assumed());
+        }
+        let instance = self.chain.region_of_instance().await;
+        instance.map(named).ok_or(Unsettled)
     }
 
     fn from(&self) -> MutexGuard<'_, Option<String>> {
