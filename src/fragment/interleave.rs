@@ -282,6 +282,10 @@ impl Lanes {
     ) -> Option<Entry> {
         self.due = None;
         if self.stalled.is_some() {
+            // Nobody had to give anything while there was no room.
+            for lane in &mut self.lanes {
+                lane.heard = now;
+            }
             return self.take_stalled();
         }
         let first = self.first(|lane| !lane.held)?;
@@ -515,6 +519,19 @@ mod tests {
         lanes.suspended(Duration::from_secs(3600));
         let later = later + Duration::from_secs(3600);
         assert_eq!(popped(&mut lanes, later), []);
+        assert!(lanes.take_silent().is_empty());
+    }
+
+    #[test]
+    fn a_wait_for_room_makes_no_lane_silent() {
+        let (mut lanes, now) = (lanes(2), Mono::ZERO);
+        lanes.push(now, frame(1, 0));
+        lanes.push(now, frame(2, 40));
+        let entry = lanes.pop(now, TIMEOUT, None).unwrap();
+        lanes.stall(entry);
+        assert!(lanes.must_wait(number(1), 8, u64::MAX));
+        let later = Mono::from_secs(60);
+        assert_eq!(popped(&mut lanes, later), [(1, 0)]);
         assert!(lanes.take_silent().is_empty());
     }
 

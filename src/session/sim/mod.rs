@@ -326,7 +326,7 @@ impl World {
         };
         // Half of the storage may wait in the lanes, and a frame in each.
         let lanes = match definition.streaming_type {
-            StreamingType::Offline if self.session.interleaves() => {
+            StreamingType::Offline if !self.others.is_empty() => {
                 definition.storage / 2 + 3 * 11_000
             }
             _ => 0,
