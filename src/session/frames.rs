@@ -52,6 +52,8 @@ impl Session {
 
     /// The next frame must be a key frame: something between was lost, or the source is another.
     pub fn end_fragment(&mut self) {
+        // What comes next is another frame than the one that waited for room, if any comes.
+        self.full = false;
         if self.cutter.end_fragment() {
             self.store.complete();
         }
