@@ -31,6 +31,8 @@ impl Session {
         self.flush();
         self.cutter.end_fragment();
         self.complete();
+        // What comes next is another frame than the one that waited for room, if any comes.
+        self.full = false;
     }
 
     /// A frame of this track and this many bytes needs not wait. Always true but offline.

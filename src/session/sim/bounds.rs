@@ -162,3 +162,21 @@ fn a_large_frame_behind_small_fragments_gets_room_without_acks() {
         assert_eq!(world.missing(), [0; 0]);
     }
 }
+
+#[test]
+fn what_waits_for_room_no_more_leaves_nothing_behind() {
+    let mut world = World::with(7, |definition| {
+        definition.streaming_type = StreamingType::Offline;
+        definition.storage = 20 << 10;
+    })
+    .away(5, 30);
+    world.run_for(secs(20));
+    // A flush: the frame that waits for room is given up, and none follows.
+    assert!(world.waiting.take().is_some());
+    world.session.end_fragment();
+    world.run_for(secs(100));
+    assert_eq!(world.missing(), [0; 0]);
+    assert_eq!(world.stats().frames_pending, 0);
+    let lost = |event: &Event| matches!(event, Event::ConnectionLost(_));
+    assert_eq!(world.told_times(lost), 1, "a pause is no outage");
+}

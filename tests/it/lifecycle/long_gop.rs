@@ -1,7 +1,7 @@
 //! A source whose key frames are further apart than a fragment may be long.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicU32, Ordering},
 };
 
@@ -75,22 +75,22 @@ fn a_key_frame_is_asked_for_before_a_fragment_is_too_long(streaming_type: &str) 
         properties(&local)
     ));
     let requests = requests(&pipeline, gst::PadProbeReturn::Ok);
-    // This media is faster than a request, which goes back on a thread of its own, so it waits for it.
-    let lines = Lines::listen();
+    // This media is faster than a request, which goes back on a thread of its own: so it waits until that is done.
+    let lines = Mutex::new((Lines::listen(), None));
     let pad = pipeline.element("sink").static_pad("sink").unwrap();
-    let mut begun = None;
-    let lines = std::sync::Mutex::new((lines, move |buffer: &gst::BufferRef| {
-        let pts = buffer.pts()?;
-        if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
-            begun = Some(pts);
-        }
-        (pts >= begun? + ASKED).then(|| begun.take())
-    }));
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         let mut lines = lines.lock().unwrap();
-        let (lines, is_late) = &mut *lines;
-        if info.buffer().and_then(|buffer| is_late(buffer)).is_some() {
-            lines.until("asked for a key frame");
+        let (lines, begun) = &mut *lines;
+        if let Some(buffer) = info.buffer()
+            && let Some(pts) = buffer.pts()
+        {
+            if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+                *begun = Some(pts);
+            }
+            if begun.is_some_and(|begun| pts >= begun + ASKED) {
+                *begun = None;
+                lines.hears("asked for a key frame");
+            }
         }
         gst::PadProbeReturn::Ok
     });
