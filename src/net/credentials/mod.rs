@@ -11,6 +11,7 @@ mod instance;
 mod iot;
 mod link;
 mod refusal;
+mod region;
 mod role;
 
 use std::{
@@ -32,20 +33,20 @@ use aws_smithy_async::time::TimeSource;
 use tokio::sync::OnceCell;
 
 pub use iot::IotCertificate;
+pub use region::DEFAULT_REGION;
+pub(crate) use region::Region;
 pub use role::Role;
 
-use super::{Credentials, Service, endpoints, failure, http::Http, signing_clock::SigningClock};
+use super::{Credentials, Service, http::Http, signing_clock::SigningClock};
 use crate::{
-    definition::{Invalid, StreamDefinition},
-    session::{Call, Cause, Failure},
+    definition::StreamDefinition,
+    session::{Cause, Failure},
 };
 use chain::Chain;
 use file::CredentialFile;
 use link::Link;
 use refusal::{is_about_keys, is_of_signature, is_of_time, is_unknown_or_expired};
-
-/// The region when nobody names one: that of the C++ element.
-pub const DEFAULT_REGION: &str = "us-west-2";
+use region::{Unsettled, no_region};
 
 /// Keys are fetched anew in the last third of their life, at most this long before they end: as the AWS SDKs do for
 /// roles, and long enough for several attempts.
@@ -83,32 +84,6 @@ enum Source {
     FileElseChain(CredentialFile, AtomicBool),
     Iot(IotCertificate, String),
     Chain,
-}
-
-/// A region, and who named it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Region {
-    pub(crate) name: String,
-    /// Nobody: it is [`DEFAULT_REGION`].
-    pub(crate) assumed: bool,
-}
-
-impl Region {
-    fn assumed() -> Self {
-        Self {
-            name: DEFAULT_REGION.into(),
-            assumed: true,
-        }
-    }
-}
-
-/// The region may be that of the instance, which has not said it.
-#[derive(Clone, Copy, Debug)]
-struct Unsettled;
-
-fn no_region() -> CredentialsError {
-    let text = "the instance's metadata give credentials, but no region: set aws-region or AWS_REGION, or allow placement/region";
-    CredentialsError::provider_error(NoKeys(text.into()))
 }
 
 struct Held {
@@ -275,33 +250,6 @@ impl Keyring {
         self.0.from().clone()
     }
 
-    /// The region, for a call: as it is set, that of the profile, that of the instance, or the default one. There is none
-    /// as long as it may be the instance's, and that does not say it.
-    pub(crate) async fn region_for(&self, call: Call) -> Result<&str, Failure> {
-        let inner = &*self.0;
-        let region = match inner.region().await {
-            Ok(region) => region,
-            Err(Unsettled) => {
-                // Where the keys are from decides it.
-                let found = self.keys().await;
-                found.map_err(|error| failure::credentials(call, &error))?;
-                let why = || failure::credentials(call, &no_region());
-                inner.region.get().ok_or_else(why)?
-            }
-        };
-        endpoints::check_region(&region.name)
-            .map_err(|error: Invalid| failure::request(call, error.to_string()))?;
-        Ok(&region.name)
-    }
-
-    /// The region, if it had to be found out.
-    pub(crate) fn found_region(&self) -> Option<&Region> {
-        self.0
-            .region
-            .get()
-            .filter(|_| self.0.named_region.is_none())
-    }
-
     /// The time now, by which keys end.
     pub(crate) fn now(&self) -> SystemTime {
         self.0.clock.now()
@@ -372,34 +320,6 @@ impl Inner {
             let _ = self.region.set(Region::assumed());
         }
         Ok((link.to_string(), keys))
-    }
-
-    async fn region(&self) -> Result<&Region, Unsettled> {
-        self.region.get_or_try_init(|| self.find_region()).await
-    }
-
-    async fn find_region(&self) -> Result<Region, Unsettled> {
-        let named = |name| Region {
-            name,
-            assumed: false,
-        };
-        if let Some(region) = &self.named_region {
-            return Ok(named(region.clone()));
-        }
-        if let Some(region) = self.chain.region_of_profile().await {
-            return Ok(named(region));
-        }
-        let by_chain = match &self.source {
-            Source::Chain => true,
-            Source::FileElseChain(file, _) => !file.exists(),
-            _ => false,
-        };
-        // A camera that has its credentials from elsewhere is no instance, and is not to wait for one.
-        if !by_chain || self.chain.profile.is_some() {
-            return Ok(Region::assumed());
-        }
-        let instance = self.chain.region_of_instance().await;
-        instance.map(named).ok_or(Unsettled)
     }
 
     fn from(&self) -> MutexGuard<'_, Option<String>> {

@@ -5,7 +5,7 @@ use std::fs;
 use test_case::test_case;
 
 use super::*;
-use crate::{definition::StreamName, net::failure, secret::Secret};
+use crate::{definition::StreamName, net::failure, secret::Secret, session::Call};
 
 fn definition() -> StreamDefinition {
     StreamDefinition::new(StreamName::new("cam1").unwrap())
