@@ -54,11 +54,41 @@ pub(super) fn template() -> gst::Caps {
 const ACCEPTED: &str = "use video/x-h264 (avc, avc3, byte-stream), video/x-h265 (hvc1, hev1, byte-stream), audio/mpeg of \
                         version 2 or 4 (raw, adts), audio/x-alaw or audio/x-mulaw";
 
-/// What turns buffers of these caps into frames, and the duration of a frame if the caps say it.
+/// What caps say of a track.
+pub(super) struct Said {
+    pub(super) format: Format,
+    codec_data: Option<Bytes>,
+    pub(super) hints: Hints,
+}
+
+impl Said {
+    /// What turns buffers of these caps into frames. `before`: what did so under the caps before; where the parameter sets
+    /// are in the stream it goes on, since it knows them.
+    ///
+    /// # Errors
+    /// What is missing or wrong, and what would do.
+    pub(super) fn reframer(self, before: Option<Reframer>) -> Result<Reframer, String> {
+        let Self {
+            format,
+            codec_data,
+            hints,
+        } = self;
+        let same = |before: &Reframer| before.format() == format && codec_data.is_none();
+        match before.filter(same) {
+            Some(mut reframer) => {
+                reframer.set_hints(hints);
+                Ok(reframer)
+            }
+            None => Reframer::new(format, codec_data, hints).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// Reads caps.
 ///
 /// # Errors
 /// What is missing or wrong, and what would do.
-pub(super) fn reframer(caps: &gst::CapsRef) -> Result<(Reframer, Option<Duration>), String> {
+pub(super) fn said(caps: &gst::CapsRef) -> Result<Said, String> {
     let structure = caps.structure(0).ok_or("the caps are empty")?;
     let codec_data = match structure.get::<gst::Buffer>("codec_data") {
         Ok(buffer) => {
@@ -82,8 +112,11 @@ pub(super) fn reframer(caps: &gst::CapsRef) -> Result<(Reframer, Option<Duration
         rate: positive("rate"),
         channels: number("channels").and_then(|channels| u8::try_from(channels).ok()),
     };
-    let reframer = Reframer::new(format, codec_data, hints).map_err(|error| error.to_string())?;
-    Ok((reframer, frame_duration))
+    Ok(Said {
+        format,
+        codec_data,
+        hints,
+    })
 }
 
 fn format(structure: &gst::StructureRef, has_codec_data: bool) -> Result<Format, String> {
@@ -169,7 +202,7 @@ mod tests {
     }
 
     fn track(caps: &gst::Caps, settings: &Settings) -> Result<Track, String> {
-        let (reframer, _) = reframer(caps)?;
+        let reframer = said(caps)?.reframer(None)?;
         named(
             reframer.track().unwrap().clone(),
             TrackNumber::VIDEO,
@@ -240,7 +273,7 @@ mod tests {
         gst::init().unwrap();
         let caps: gst::Caps = text.parse().unwrap();
         assert!(template().can_intersect(&caps), "the pads take it");
-        let (reframer, _) = reframer(&caps).unwrap();
+        let reframer = said(&caps).unwrap().reframer(None).unwrap();
         assert_eq!(reframer.format(), expected);
     }
 
@@ -248,7 +281,8 @@ mod tests {
     fn the_names_of_the_properties_are_for_the_first_track() {
         gst::init().unwrap();
         let caps: gst::Caps = "audio/x-alaw, rate=8000, channels=1".parse().unwrap();
-        let alaw = reframer(&caps).unwrap().0.track().unwrap().clone();
+        let alaw = said(&caps).unwrap().reframer(None).unwrap();
+        let alaw = alaw.track().unwrap().clone();
         let settings = Settings {
             track_name: Some("porch".into()),
             ..Settings::default()
@@ -272,7 +306,10 @@ mod tests {
             .structure_mut(0)
             .unwrap()
             .remove_field("codec_data");
-        let refused = |caps: &gst::Caps| reframer(caps).unwrap_err();
+        let refused = |caps: &gst::Caps| {
+            let refused = said(caps).and_then(|said| said.reframer(None));
+            refused.unwrap_err()
+        };
         assert!(refused(&without).contains("codec_data"));
         let mut garbage = caps();
         garbage

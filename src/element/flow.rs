@@ -174,8 +174,8 @@ impl KvsSink {
             gst::loggable_error!(CAT, "cannot send {caps}: {reason}")
         };
         let settings = self.settings().clone();
-        let (reframer, frame_duration) = caps::reframer(caps).map_err(|reason| refused(&reason))?;
-        let is_video = reframer.format().codec().is_video();
+        let said = caps::said(caps).map_err(|reason| refused(&reason))?;
+        let is_video = said.format.codec().is_video();
         let alone = self.linked().iter().all(|other| other == pad);
         let mut state = self.state();
         let Some(running) = &mut state.running else {
@@ -196,9 +196,10 @@ impl KvsSink {
         let mut lane = expected.unwrap_or_else(|| Lane::new(number));
         lane.number = number;
         lane.caps_refused = false;
-        let track = lane.reframe(reframer, frame_duration);
+        let track = lane.set_caps(said);
         running.lanes.insert(pad.name().into(), lane);
         drop(state);
+        let track = track.map_err(|reason| refused(&reason))?;
         if let Some((was, _)) = guess
             && was != number
         {
@@ -280,23 +281,25 @@ impl KvsSink {
             gst::warning!(CAT, obj = pad, "time jumps at {buffer:?}");
         }
         let key = leads && taken.frames.iter().any(|frame| frame.key);
-        self.put(pad, &stream, taken)?;
+        self.put(pad, number, &stream, taken)?;
         if metrics && key {
             signals::stream_client_metric(&self.obj(), &report::structure(&stream.stats()));
         }
         Ok(gst::FlowSuccess::Ok)
     }
 
-    fn put(&self, pad: &gst::Pad, stream: &Stream, taken: Taken) -> Result<(), gst::FlowError> {
+    fn put(
+        &self,
+        pad: &gst::Pad,
+        number: TrackNumber,
+        stream: &Stream,
+        taken: Taken,
+    ) -> Result<(), gst::FlowError> {
         if taken.anew {
             gst::info!(CAT, obj = pad, "another clock counts from here on");
             stream.restart_time();
         }
         if let Some(track) = taken.track {
-            let number = taken
-                .frames
-                .first()
-                .map_or(track.number(), |frame| frame.track);
             gst::info!(CAT, obj = pad, "{track:?}");
             let named = caps::named(track, number, &self.settings().clone());
             let set = named.and_then(|track| stream.set_track(track).map_err(|e| e.to_string()));

@@ -190,6 +190,8 @@ impl Settings {
                     self.fragment_duration_ms.into(),
                 ))
             },
+            // Audio alone has to be cut somewhere.
+            fragment_duration: Duration::from_millis(self.fragment_duration_ms.max(1).into()),
             storage: u64::from(self.storage_size_mib) << 20,
             buffer_duration: seconds(self.buffer_duration_s),
             stop_timeout: seconds(self.stop_stream_timeout_s),

@@ -87,7 +87,7 @@ impl Cutter {
     pub(crate) fn set_tracks(&mut self, tracks: Tracks) -> bool {
         let changed = self.tracks.as_ref().is_some_and(|before| *before != tracks);
         let video = tracks.iter().find(|track| is_video(track));
-        self.lead = video.or(tracks.first()).map(Track::number);
+        self.lead = video.or_else(|| tracks.first()).map(Track::number);
         self.tracks = Some(tracks);
         changed && self.end_fragment()
     }
@@ -616,7 +616,7 @@ mod tests {
         let mut cutter = cutter();
         let third = TrackNumber::new(3).unwrap();
         cutter.set_track(tracks(640)[0].clone().with_number(third));
-        let mut of_third = |cutter: &mut Cutter, ms, key| {
+        let of_third = |cutter: &mut Cutter, ms, key| {
             let frame = Frame {
                 track: third,
                 ..frame(ms, key)

@@ -158,9 +158,11 @@ impl Lanes {
         self.lane(number).is_some_and(|lane| lane.silent)
     }
 
-    /// Another lane, unless there are as many as a stream may have.
+    /// Another lane, unless there are as many as a stream may have. One that ended is awaited again.
     pub(crate) fn add(&mut self, number: TrackNumber) -> bool {
-        if !self.contains(number) {
+        if let Some(lane) = self.lane_mut(number) {
+            lane.ended = false;
+        } else {
             if self.lanes.len() >= MAX_TRACKS {
                 return false;
             }
@@ -280,6 +282,10 @@ impl Lanes {
     ) -> Option<Entry> {
         self.due = None;
         if self.stalled.is_some() {
+            // Nobody had to give anything while there was no room.
+            for lane in &mut self.lanes {
+                lane.heard = now;
+            }
             return self.take_stalled();
         }
         let first = self.first(|lane| !lane.held)?;
@@ -517,10 +523,23 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_for_room_makes_no_lane_silent() {
+        let (mut lanes, now) = (lanes(2), Mono::ZERO);
+        lanes.push(now, frame(1, 0));
+        lanes.push(now, frame(2, 40));
+        let entry = lanes.pop(now, TIMEOUT, None).unwrap();
+        lanes.stall(entry);
+        assert!(lanes.must_wait(number(1), 8, u64::MAX));
+        let later = Mono::from_secs(60);
+        assert!(lanes.pop(later, TIMEOUT, None).is_some());
+        assert!(lanes.pop(later, TIMEOUT, None).is_none());
+        assert!(lanes.take_silent().is_empty());
+    }
+
+    #[test]
     fn lanes_that_are_too_far_apart_do_not_wait_for_each_other() {
         let (mut lanes, now) = (lanes(2), Mono::ZERO);
-        lanes.push(now, frame(2, 0));
-        popped(&mut lanes, now);
+        lanes.gap(now, number(2), Timestamp::ZERO);
         for second in 0..15 {
             lanes.push(now, frame(1, 1000 + second * 1000));
         }

@@ -43,7 +43,7 @@ impl Track {
             Frames::Aac if matches!(payload, [0xFF, second, ..] if second & 0xF6 == 0xF0) => {
                 Err(invalid("an ADTS header before a frame"))
             }
-            Frames::Samples(channels) if payload.len() % channels != 0 => {
+            Frames::Samples(channels) if !payload.len().is_multiple_of(channels) => {
                 Err(invalid("not as many samples of each channel"))
             }
             _ => Ok(()),

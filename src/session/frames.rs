@@ -31,6 +31,8 @@ impl Session {
         self.flush();
         self.cutter.end_fragment();
         self.complete();
+        // What comes next is another frame than the one that waited for room, if any comes.
+        self.full = false;
     }
 
     /// A frame of this track and this many bytes needs not wait. Always true but offline.
@@ -73,7 +75,7 @@ impl Session {
         if self.is_stopped() || self.ending.is_some_and(|ending| ending.stop) {
             return Err(Refused::Stopped);
         }
-        self.last_frame = now;
+        self.seen = now;
         let bytes = frame.payload.len() as u64;
         if self.lanes.are_many() {
             self.queue(now, frame, anyway)?;
@@ -156,6 +158,7 @@ impl Session {
     }
 
     fn keep(&mut self, now: Mono, frame: &Frame, block: Block, begins: Option<Timecode>) {
+        self.last_frame = now;
         if let Some(timecode) = begins {
             let (tracks, absent) = self.header(frame);
             self.store.begin(Fragment {

@@ -190,6 +190,9 @@ fn text(value: &glib::Value) -> Option<String> {
     if let Ok(number) = value.get::<u32>() {
         return Some(number.to_string());
     }
+    if let Ok(number) = value.get::<u64>() {
+        return Some(number.to_string());
+    }
     if let Ok(truth) = value.get::<bool>() {
         return Some(truth.to_string());
     }

@@ -121,8 +121,11 @@ impl Reader {
     }
 }
 
-/// The elements in a master element: id and data.
-pub(super) fn children(mut data: &[u8]) -> Result<Vec<(&[u8], &[u8])>, String> {
+/// An element: its id and its data.
+type Child<'a> = (&'a [u8], &'a [u8]);
+
+/// The elements in a master element.
+pub(super) fn children(mut data: &[u8]) -> Result<Vec<Child<'_>>, String> {
     let mut children = Vec::new();
     while let Some(first) = data.first() {
         let id_length = first.leading_zeros() as usize + 1;
