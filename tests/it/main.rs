@@ -20,4 +20,5 @@ mod proxies;
 mod secrets;
 mod sessions;
 mod support;
+mod timestamps;
 mod tls;
