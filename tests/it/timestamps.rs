@@ -48,7 +48,10 @@ fn sent(local: &Local, mut fed: Fed, buffers: &[gst::Buffer]) -> Vec<i64> {
 /// Everything that is stored, session after session.
 fn stored(local: &Local) -> Vec<Packet> {
     let files = local.session_files(STREAM);
-    files.iter().flat_map(|file| packets::stored(file)).collect()
+    files
+        .iter()
+        .flat_map(|file| packets::stored(file))
+        .collect()
 }
 
 /// Times in ms from the first one's.

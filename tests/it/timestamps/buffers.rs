@@ -6,10 +6,7 @@ use test_case::test_case;
 
 use super::{STREAM, changed, fed, from_first, presented, sent, stored};
 use crate::support::{
-    Pipeline, accounts,
-    feed::Clip,
-    media, properties, service,
-    stored::assert_readable,
+    Pipeline, accounts, feed::Clip, media, properties, service, stored::assert_readable,
 };
 
 /// A camera that gives no DTS: the order is that in which frames come, and PTS say when they are shown.
@@ -56,7 +53,9 @@ fn live_frames_without_times_have_the_time_they_came() {
     let times = sent(&local, fed(&local, &clip, ""), &buffers);
     assert!(times.is_sorted(), "{times:?}");
     let newest = local.fragments(STREAM).last().unwrap().clone();
-    let off = newest.producer_timestamp_ms.abs_diff(newest.server_timestamp_ms);
+    let off = newest
+        .producer_timestamp_ms
+        .abs_diff(newest.server_timestamp_ms);
     assert!(off < 600_000, "{off} ms from the service's clock");
 }
 
@@ -71,7 +70,11 @@ fn frames_of_a_file_without_times_have_those_of_their_durations(own: Option<u64>
         buffer.set_dts(gst::ClockTime::NONE);
         buffer.set_duration(own.map(gst::ClockTime::from_mseconds));
     });
-    let times = sent(&local, fed(&local, &clip, "streaming-type=offline"), &buffers);
+    let times = sent(
+        &local,
+        fed(&local, &clip, "streaming-type=offline"),
+        &buffers,
+    );
     assert_eq!(times, (0..40).map(|n| n * step).collect::<Vec<_>>());
 }
 
@@ -182,5 +185,8 @@ fn the_pts_of_a_transport_stream_may_wrap() {
     let times = from_first(&stored(&local));
     let expected: Vec<_> = expected.iter().map(|at| at - expected[0]).collect();
     assert_eq!(times, expected);
-    assert_eq!(times.iter().max(), Some(&(249 * 40 - times.iter().min().unwrap().abs())));
+    assert_eq!(
+        times.iter().max(),
+        Some(&(249 * 40 - times.iter().min().unwrap().abs()))
+    );
 }

@@ -1,5 +1,7 @@
 //! How pictures refer to each other, and what that means to fragments.
 
+use std::process::Command;
+
 use test_case::test_case;
 
 use super::{STREAM, changed, fed, presented, sent};
@@ -19,7 +21,11 @@ fn encoded(frames: u32, encoder: &str) -> Clip {
 }
 
 fn keys(clip: &Clip) -> Vec<usize> {
-    let is_key = |n: &usize| !clip.buffers[*n].flags().contains(gst::BufferFlags::DELTA_UNIT);
+    let is_key = |n: &usize| {
+        !clip.buffers[*n]
+            .flags()
+            .contains(gst::BufferFlags::DELTA_UNIT)
+    };
     (0..clip.buffers.len()).filter(is_key).collect()
 }
 
@@ -67,13 +73,42 @@ fn a_gop_of_ten_seconds_is_a_fragment() {
 #[test]
 fn an_open_gop_is_kept_whole() {
     let local = service();
-    let clip = encoded(
-        100,
-        "key-int-max=25 bframes=3 b-adapt=false option-string=open-gop=1:scenecut=0",
-    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("open.mkv");
+    let status = Command::new("ffmpeg")
+        .args([
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=160x120:rate=25:duration=4",
+        ])
+        .args([
+            "-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "veryfast",
+        ])
+        .args([
+            "-x264-params",
+            "open-gop=1:keyint=26:bframes=3:b-adapt=0:scenecut=0",
+        ])
+        .arg(&file)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let clip = record(&format!(
+        "filesrc location={} ! matroskademux ! h264parse",
+        file.display()
+    ));
     let keys = keys(&clip);
-    let leading = |n: &&usize| clip.buffers.get(**n + 1).is_some_and(|b| b.pts() < clip.buffers[**n].pts());
-    assert!(keys.iter().filter(leading).count() > 1, "{keys:?} are not open");
+    let leading = |n: &&usize| {
+        clip.buffers
+            .get(**n + 1)
+            .is_some_and(|b| b.pts() < clip.buffers[**n].pts())
+    };
+    assert!(
+        keys.iter().filter(leading).count() > 1,
+        "{keys:?} are not open"
+    );
     let times = sent(&local, fed(&local, &clip, ""), &clip.buffers);
     assert_eq!(times, presented(&clip.buffers));
     assert_eq!(local.session_files(STREAM).len(), 1);

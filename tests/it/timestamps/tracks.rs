@@ -9,7 +9,7 @@ use crate::support::{
     PATIENCE, Pipeline, accounts,
     bus::{Heard, is_eos, is_error, tells},
     media, packets, properties, service,
-    stored::assert_readable,
+    stored::assert_decodes,
 };
 
 /// A live picture and a live tone are paused and go on: running time stood still, so they are tied to the wall clock
@@ -27,7 +27,13 @@ fn tracks_stay_in_sync_over_a_pause() {
     let came = ["sink", "audio_0"].map(|pad| packets::watch(&pipeline, pad));
     let mut heard = Heard::of(&pipeline);
     let stored_more = |frames: usize| {
-        let stored = || local.fragments(STREAM).iter().map(|f| f.frames as usize).sum::<usize>();
+        let stored = || {
+            local
+                .fragments(STREAM)
+                .iter()
+                .map(|f| f.frames as usize)
+                .sum::<usize>()
+        };
         let already = stored();
         assert!(local.wait_for(PATIENCE, |_| stored() >= already + frames));
     };
@@ -41,7 +47,9 @@ fn tracks_stay_in_sync_over_a_pause() {
     pipeline.0.set_state(gst::State::Playing).unwrap();
     stored_more(60);
     assert!(pipeline.0.send_event(gst::event::Eos::new()));
-    heard.until(&pipeline, |message| is_eos(message) || is_error(message, "sink"));
+    heard.until(&pipeline, |message| {
+        is_eos(message) || is_error(message, "sink")
+    });
     heard.stop(&pipeline);
     assert!(heard.eos(), "{heard:#?}");
     let came = came.map(|times| times.lock().unwrap().clone());
@@ -54,7 +62,7 @@ fn tracks_stay_in_sync_over_a_pause() {
     let files = local.session_files(STREAM);
     let mut stored = [Vec::new(), Vec::new()];
     for file in &files {
-        assert_readable(file);
+        assert_decodes(file);
         for (all, of_file) in stored.iter_mut().zip(packets::times(file)) {
             all.extend(of_file);
         }
@@ -71,7 +79,11 @@ fn tracks_stay_in_sync_over_a_pause() {
     let turns: BTreeSet<_> = video.iter().map(|ms| ms / 100).collect();
     assert!(turns.len() >= 2, "the pause does not show: {video:?}");
     for at in &audio {
-        let closest = video.iter().map(|of_video| (of_video - at).abs()).min().unwrap();
+        let closest = video
+            .iter()
+            .map(|of_video| (of_video - at).abs())
+            .min()
+            .unwrap();
         assert!(closest <= 20, "{at}: {video:?} {audio:?}");
     }
 }
