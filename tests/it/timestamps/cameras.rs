@@ -1,7 +1,7 @@
 //! The camera's clock: `timestamp-source=reference-timestamp`.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
 };
 
@@ -202,13 +202,16 @@ fn the_switch_to_the_cameras_clock_loses_nothing(offset: i64, sound_from: Option
         assert_eq!(off.abs() <= 1, n >= 40, "picture {n} is {off} ms off");
     }
     let turn = camera(clip.buffers[40].pts().unwrap() - first);
+    let pieces: HashMap<_, _> = (0..250)
+        .map(|n| {
+            let piece = Sound::piece(n);
+            let hash = packets::hash(&piece.map_readable().unwrap(), false);
+            (hash, n)
+        })
+        .collect();
     let mut last = None;
     for piece in stored.iter().filter(|packet| packet.track == 2) {
-        let n = (0..250).find(|n| {
-            let buffer = Sound::piece(*n);
-            packets::hash(&buffer.map_readable().unwrap(), false) == piece.hash
-        });
-        let n = n.unwrap();
+        let n = pieces[&piece.hash];
         assert!(last.is_none_or(|last| n == last + 1), "{n} after {last:?}");
         last = Some(n);
         let at = camera(gst::ClockTime::from_mseconds(n * 20));
