@@ -102,6 +102,10 @@ impl KvsSink {
         if flushing() {
             return Err(gst::FlowError::Flushing);
         }
+        if !self.settings().disable_buffer_clipping && self.is_clipped(pad, buffer) {
+            gst::debug!(CAT, obj = pad, "{buffer:?} lies outside of the segment");
+            return Ok(gst::FlowSuccess::Ok);
+        }
         self.take(pad, buffer)
     }
 

@@ -58,6 +58,9 @@ pub(crate) struct Cutter {
 struct Open {
     timecode: Timecode,
     begun: Timestamp,
+    /// The track that began it, and its latest frame.
+    led_by: TrackNumber,
+    led_until: Timestamp,
     /// Payload bytes so far, and room for their headers.
     bytes: u64,
     /// A key frame was asked for, in time before the fragment must end.
@@ -251,6 +254,8 @@ impl Cutter {
                 self.open = Some(Open {
                     timecode: *timecode,
                     begun: frame.pts,
+                    led_by: frame.track,
+                    led_until: frame.pts,
                     bytes: 0,
                     asked: false,
                 });
@@ -271,6 +276,9 @@ impl Cutter {
         }
         if let Some(open) = &mut self.open {
             open.bytes += frame.payload.len() as u64 + HEADERS;
+            if open.led_by == frame.track {
+                open.led_until = open.led_until.max(frame.pts);
+            }
         }
         self.greatest = self.greatest.max(Some(timecode));
     }
@@ -279,7 +287,13 @@ impl Cutter {
         if frame.pts < open.begun {
             return true;
         }
-        let age = frame.pts.saturating_since(open.begun);
+        // Of a file whose sound is a bit longer than its picture the rest does not make another fragment.
+        let since = if is_video || open.led_by == frame.track {
+            open.begun
+        } else {
+            open.led_until
+        };
+        let age = frame.pts.saturating_since(since);
         let shortest = match self.fragmentation {
             _ if !is_video => self.audio.max(MIN_FRAGMENT_DURATION),
             Fragmentation::EachKeyFrame => MIN_FRAGMENT_DURATION,
@@ -565,6 +579,23 @@ mod tests {
             sound(&mut cutter, 2040),
             Placed::Continues { offset_ms: 40 }
         );
+    }
+
+    #[test]
+    fn the_rest_of_the_sound_stays_with_the_last_picture() {
+        let mut cutter = cutter();
+        cutter.set_track(audio());
+        put(&mut cutter, 0, true);
+        sound(&mut cutter, 10);
+        put(&mut cutter, 5000, false);
+        // The picture is over.
+        cutter.set_lead(Some(TrackNumber::AUDIO));
+        let continues = |offset_ms| Placed::Continues { offset_ms };
+        assert_eq!(sound(&mut cutter, 5010), continues(5010));
+        assert_eq!(sound(&mut cutter, 6999), continues(6999));
+        assert_eq!(sound(&mut cutter, 7000), begins(7000));
+        assert_eq!(sound(&mut cutter, 8999), continues(1999));
+        assert_eq!(sound(&mut cutter, 9000), begins(9000));
     }
 
     #[test]

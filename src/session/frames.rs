@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Event, LOSS_WINDOW, Loss, Session};
 use crate::{
     definition::StreamingType,
-    fragment::{Block, DropReason, Fragment, FragmentId, Placed},
+    fragment::{Block, DropReason, Fragment, FragmentId, Placed, is_video},
     media::{Frame, TrackNumber},
     mkv,
     time::{Mono, Timecode, Timestamp},
@@ -133,9 +133,14 @@ impl Session {
             if !self.cutter.is_open() {
                 self.complete();
             }
-            let first_of_its_kind = !self.losses.contains_key(&reason);
             self.lose(now, reason, 1, frame.pts, frame.pts);
-            if first_of_its_kind && reason == DropReason::NoKeyFrame {
+            // Sound comes before the first picture wherever there is a microphone, and that one is a key frame.
+            let needs = reason == DropReason::NoKeyFrame
+                && self.cutter.track(frame.track).is_some_and(is_video);
+            if needs
+                && let Some(loss) = self.losses.get_mut(&reason)
+                && !mem::replace(&mut loss.asked, true)
+            {
                 self.tell(Event::KeyFrameNeeded);
             }
         }
@@ -269,6 +274,7 @@ impl Session {
             frames: 0,
             from,
             to,
+            asked: false,
         });
         loss.frames += frames;
         loss.from = loss.from.min(from);
@@ -278,12 +284,12 @@ impl Session {
 
     pub(super) fn tell_losses(&mut self) {
         self.losses_due = None;
-        for (reason, Loss { frames, from, to }) in mem::take(&mut self.losses) {
+        for (reason, loss) in mem::take(&mut self.losses) {
             self.tell(Event::FramesDropped {
                 reason,
-                frames,
-                from,
-                to,
+                frames: loss.frames,
+                from: loss.from,
+                to: loss.to,
             });
         }
     }

@@ -144,6 +144,8 @@ struct Loss {
     frames: u64,
     from: Timestamp,
     to: Timestamp,
+    /// A key frame was asked for because of it.
+    asked: bool,
 }
 
 /// Between a lost connection and the next PERSISTED: a service that takes a connection and cuts it again is still away.

@@ -19,6 +19,9 @@ use super::log::{eventually, threads};
 /// So many of what is left are shown.
 const SHOWN: usize = 20;
 
+/// What a plugin brings along when it is loaded, and what stays as long as the registry.
+const OF_THE_REGISTRY: &str = "type-name=(string)GstTypeFindFactory,";
+
 /// Threads that are watched and go on.
 static GOING_ON: AtomicUsize = AtomicUsize::new(0);
 /// A test has failed: what is left of it is not its worst, and no later one's fault.
@@ -99,7 +102,10 @@ fn alive() -> Vec<String> {
         move |from, _, _, _, _, _, message| {
             let text = message.get().map(|text| text.to_string());
             let text = text.unwrap_or_default();
-            if from.name() == category && text.starts_with("object-alive,") {
+            if from.name() == category
+                && text.starts_with("object-alive,")
+                && !text.contains(OF_THE_REGISTRY)
+            {
                 lines.lock().unwrap().push(text);
             }
         }

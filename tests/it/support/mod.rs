@@ -4,10 +4,12 @@
 
 pub(crate) mod alone;
 pub(crate) mod bus;
+pub(crate) mod camera;
 pub(crate) mod feed;
 mod leaks;
 pub(crate) mod log;
 pub(crate) mod media;
+pub(crate) mod packets;
 pub(crate) mod port;
 pub(crate) mod proxy;
 pub(crate) mod scripts;

@@ -54,6 +54,19 @@ pub(crate) fn assert_readable(file: &Path) {
     assert_eq!((complaint, err.as_str()), (None, ""), "{file}");
 }
 
+/// ffmpeg decodes the file without a word, where frames do not have the distances that their rate says: those of a camera,
+/// which a jitter buffer has stretched. It counts in milliseconds here, as the file does, not in frames.
+pub(crate) fn assert_decodes(file: &Path) {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(file)
+        .args(["-enc_time_base", "1:1000", "-f", "null", "-"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
 /// The frames with times that count from the first one's.
 pub(crate) fn from_first(mut frames: Vec<AccessUnit>) -> Vec<AccessUnit> {
     let first = frames.first().map_or(0, |frame| frame.pts_ms);
