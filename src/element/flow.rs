@@ -195,8 +195,8 @@ impl KvsSink {
         };
         let mut lane = expected.unwrap_or_else(|| Lane::new(number));
         lane.number = number;
-        lane.caps_refused = false;
         let track = lane.set_caps(said);
+        lane.caps_refused &= track.is_err();
         running.lanes.insert(pad.name().into(), lane);
         drop(state);
         let track = track.map_err(|reason| refused(&reason))?;
