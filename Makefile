@@ -8,7 +8,7 @@ export GST_REGISTRY := $(CURDIR)/target/gst-registry.bin
 GST_ENV := G_DEBUG=fatal-warnings RUST_BACKTRACE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz fuzz-build build fmt lint doc deny layers scripts faults endurance ci
+.PHONY: help demo test soak fuzz fuzz-build build fmt lint doc deny layers scripts faults endurance nightly ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +103,8 @@ faults: ## runs every fault of kvs-local against whole pipelines, also a service
 
 endurance: ## memory, threads and files of 1,000 starts and 2,000 reconnects, with the figures; three minutes
 	ENDURANCE=1 $(GST_ENV) $(CARGO) test --locked $(FEATURES) --test it endurance:: -- --nocapture --test-threads=1
+
+nightly: soak faults endurance fuzz ## what takes too long for each change: soak, faults, endurance, fuzz; an hour or so
 
 ci: ## all that a change has to pass
 	.ci/run

@@ -7,6 +7,8 @@
 
 #[path = "../src/local/ack.rs"]
 pub mod ack;
+#[path = "../src/local/codecs.rs"]
+pub mod codecs;
 #[path = "../src/local/ebml.rs"]
 pub mod ebml;
 #[path = "../src/local/ingest.rs"]

@@ -134,7 +134,7 @@ pub struct StreamDefinition {
     pub bandwidth: Option<u64>,
     /// Bound of the media held in memory, in bytes.
     pub storage: u64,
-    /// Oldest media kept (realtime and near-realtime).
+    /// Oldest media kept (realtime only: near-realtime keeps what `storage` holds, offline everything).
     pub buffer_duration: Duration,
     /// Longest wait for the last acks at the end of the stream.
     pub stop_timeout: Duration,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use gstkvssink::{
-    media::{Codec, Track, TrackNumber},
+    media::{Codec, Track, TrackKind, TrackNumber, alaw_private, mulaw_private},
     mkv::{self, Tag},
     time::Timecode,
 };
@@ -34,10 +34,12 @@ struct Stream<'a> {
 #[derive(Arbitrary, Debug)]
 struct TrackOf<'a> {
     number: u8,
+    codec: u8,
     name: &'a str,
     codec_id: &'a str,
     /// Behind a valid record: some muxers append what they like.
     private: &'a [u8],
+    /// Or rate and channels.
     size: (u32, u32),
     frame_nanos: u64,
 }
@@ -66,12 +68,37 @@ const AVCC: &[u8] = &[
     0x01, 0x00, 0x04, 0x68, 0xCE, 0x0F, 0xC8,
 ];
 
+/// 178x98, Main (`src/media/fixtures/main.hvcC`).
+#[rustfmt::skip]
+const HVCC: &[u8] = &[
+    0x01, 0x01, 0x60, 0x00, 0x00, 0x00, 0x90, 0x00, 0x00, 0x00, 0x00, 0x00, 0x1E, 0xF0, 0x00, 0xFC,
+    0xFD, 0xF8, 0xF8, 0x00, 0x00, 0x0F, 0x03, 0x20, 0x00, 0x01, 0x00, 0x18, 0x40, 0x01, 0x0C, 0x01,
+    0xFF, 0xFF, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00, 0x00, 0x03, 0x00,
+    0x1E, 0x95, 0x98, 0x09, 0x21, 0x00, 0x01, 0x00, 0x34, 0x42, 0x01, 0x01, 0x01, 0x60, 0x00, 0x00,
+    0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00, 0x00, 0x03, 0x00, 0x1E, 0xA0, 0x17, 0x20, 0x69, 0xC9,
+    0x26, 0x59, 0x59, 0xA4, 0x93, 0x2B, 0xC0, 0x5A, 0x02, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00,
+    0x03, 0x00, 0x32, 0xC0, 0x19, 0x2C, 0xBC, 0x00, 0xC3, 0x40, 0x03, 0x0D, 0x44, 0x22, 0x00, 0x01,
+    0x00, 0x07, 0x44, 0x01, 0xC1, 0x72, 0xB4, 0x62, 0x40,
+];
+
 impl TrackOf<'_> {
     fn build(&self) -> Option<Track> {
-        let private = [AVCC, self.private].concat();
-        let track = Track::video(Codec::H264, private.into(), self.size.0, self.size.1).ok()?;
+        let (rate, channels) = (self.size.0, self.size.1 as u8);
+        let (width, height) = self.size;
+        let with = |private: &[u8]| [private, self.private].concat().into();
+        let track = match self.codec % 5 {
+            0 => Track::video(Codec::H264, with(AVCC), width, height),
+            1 => Track::video(Codec::H265, with(HVCC), width, height),
+            2 => Track::audio(Codec::Aac, with(&[0x11, 0x90]), rate, channels),
+            3 => Track::audio(Codec::Alaw, alaw_private(rate, channels), rate, channels),
+            _ => Track::audio(Codec::Mulaw, mulaw_private(rate, channels), rate, channels),
+        };
+        let track = track.ok()?;
         let track = track.with_name(self.name).ok()?;
-        let track = track.with_codec_id(self.codec_id).ok()?;
+        let track = match self.codec_id {
+            "" => track,
+            id => track.with_codec_id(id).ok()?,
+        };
         let duration = Duration::from_nanos(self.frame_nanos);
         Some(
             track
@@ -188,10 +215,21 @@ fn header(events: &mut impl Iterator<Item = Event>, written: &[Track]) {
             field.map(|(_, value)| *value)
         };
         assert_eq!(field(id::TRACK_NUMBER), Some(&[track.number().get()][..]));
-        assert_eq!(field(id::TRACK_TYPE), Some(&[1][..]));
+        let track_type = match track.kind() {
+            TrackKind::Video { .. } => 1,
+            _ => 2,
+        };
+        assert_eq!(field(id::TRACK_TYPE), Some(&[track_type][..]));
         assert_eq!(field(id::NAME).map(string), Some(Ok(track.name())));
         assert_eq!(field(id::CODEC_ID).map(string), Some(Ok(track.codec_id())));
         assert_eq!(field(id::CODEC_PRIVATE), Some(&track.codec_private()[..]));
+        // Each alone is one that the service takes, as long as it has the codec's own id.
+        if track.codec_id() == track.codec().codec_id() {
+            let mut alone = Vec::new();
+            service::mkv::put(&mut alone, id::TRACK_ENTRY, entry);
+            let read = tracks::parse(&alone).expect("it is taken");
+            assert_eq!(read[0].media_type, Some(track.codec().content_type()));
+        }
     }
 }
 

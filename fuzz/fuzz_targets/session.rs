@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 use arbitrary::Arbitrary;
 use gstkvssink::{
     definition::{Fragmentation, StreamDefinition, StreamName, StreamingType, TimecodeType},
-    media::{Codec, Frame, Track, TrackNumber},
+    media::{Codec, Frame, Track, TrackNumber, alaw_private},
     session::{
         Call, Cause, Described, Event, Failure, Input, Output, Refused, Session, StreamStatus,
     },
@@ -81,6 +81,18 @@ enum Step {
     Response(Vec<u8>),
     Close,
     EndFragment,
+    /// A frame of audio, this far from the one before.
+    Sound {
+        millis: i16,
+    },
+    /// What else a source says of the audio.
+    Audio(u8),
+    RestartTime,
+    Metadata {
+        name: u8,
+        value: u8,
+        persistent: bool,
+    },
     Tracks {
         width: u8,
     },
@@ -123,10 +135,16 @@ struct World {
     session: Session,
     now: Mono,
     pts: u64,
+    /// The time of the audio.
+    sound: u64,
     under_way: Option<Call>,
     body: Option<Body>,
     /// Fragments whose PERSISTED ack the session was given after it had sent them whole.
     settled: BTreeSet<u64>,
+    /// Time may have begun anew: fragments may have the timecodes of others.
+    anew: bool,
+    /// There were several tracks: what is flushed offline is a frame more for each of them.
+    several: bool,
     /// What the open fragment costs, and the most that one ever did.
     fragment: u64,
     largest_fragment: u64,
@@ -171,9 +189,12 @@ impl World {
             session,
             now: Mono::from_secs(10),
             pts: EPOCH_MS,
+            sound: EPOCH_MS,
             under_way: None,
             body: None,
             settled: BTreeSet::new(),
+            anew: false,
+            several: false,
             fragment: 0,
             largest_fragment: 0,
             end_by: None,
@@ -182,6 +203,13 @@ impl World {
     }
 
     fn step(&mut self, step: Step) {
+        if self.session.interleaves() {
+            // A track that was missing and is back may begin time anew, too.
+            (self.anew, self.several) = (true, true);
+        }
+        if self.anew {
+            self.settled.clear();
+        }
         match step {
             Step::Frame {
                 millis,
@@ -222,9 +250,36 @@ impl World {
                 }
             }
             Step::EndFragment => self.session.end_fragment(),
+            Step::Sound { millis } => self.sound(millis),
+            Step::Audio(what) => {
+                let (audio, until) = (TrackNumber::AUDIO, Timestamp::from_millis(self.sound));
+                match what % 6 {
+                    0 => self.session.expect_track(audio).unwrap(),
+                    1 => self.session.set_track(sound(u32::from(what))).unwrap(),
+                    2 => self.session.end_track(self.now, audio),
+                    3 => self.session.remove_track(audio),
+                    4 => self.session.track_gap(self.now, audio, until),
+                    _ => self.session.end_fragment_of(audio),
+                }
+            }
+            Step::RestartTime => {
+                self.anew = true;
+                self.session.restart_time();
+            }
+            Step::Metadata {
+                name,
+                value,
+                persistent,
+            } => {
+                let (name, value) = ("n".repeat(name.into()), "v".repeat(value.into()));
+                let _ = self.session.put_metadata(&name, &value, persistent);
+            }
             Step::Tracks { width } => {
                 let track = track(u32::from(width % 4) + 64);
-                self.session.set_tracks(&[track]).unwrap();
+                match width < 128 {
+                    true => self.session.set_tracks(&[track]).unwrap(),
+                    false => self.session.set_track(track).unwrap(),
+                }
             }
             Step::End { tenths, stop } => {
                 let limit = Duration::from_millis(u64::from(tenths) * 100 + 1);
@@ -259,6 +314,21 @@ impl World {
             key,
             payload: payload.into(),
         };
+        self.put(frame);
+    }
+
+    fn sound(&mut self, millis: i16) {
+        self.sound = self.sound.saturating_add_signed(millis.into());
+        self.put(Frame {
+            track: TrackNumber::AUDIO,
+            pts: Timestamp::from_millis(self.sound),
+            dts: None,
+            key: false,
+            payload: vec![0; 40].into(),
+        });
+    }
+
+    fn put(&mut self, frame: Frame) {
         let before = self.session.stats();
         match self.session.put_frame(self.now, frame) {
             Ok(()) => {
@@ -362,7 +432,9 @@ impl World {
         let fragment = body.fragments.iter().rev().nth(which.into()).copied();
         // Also of fragments that are not complete, and of such as never were.
         let timecode = fragment.map_or(u64::from(which), |(timecode, _)| timecode);
-        if let ("PERSISTED", Some((timecode, true))) = (kind, fragment) {
+        if let ("PERSISTED", Some((timecode, true))) = (kind, fragment)
+            && !self.anew
+        {
             self.settled.insert(timecode);
         }
         let error = ERRORS[usize::from(error) % ERRORS.len()];
@@ -448,7 +520,8 @@ impl World {
             _ => definition.storage,
         };
         let bytes = stats.bytes_buffered;
-        assert!(bytes <= bound, "{bytes} > {bound} bytes");
+        let flushed = self.several && definition.streaming_type == StreamingType::Offline;
+        assert!(bytes <= bound || flushed, "{bytes} > {bound} bytes");
         if self.session.ended().is_some() {
             self.end_by = None;
         }
@@ -470,6 +543,11 @@ impl Body {
             Reading::Complete(_) => self.fragments.last_mut().unwrap().1 = true,
         }
     }
+}
+
+fn sound(rate: u32) -> Track {
+    let rate = 8000 + rate;
+    Track::audio(Codec::Alaw, alaw_private(rate, 1), rate, 1).unwrap()
 }
 
 fn track(width: u32) -> Track {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::settings::Settings;
-use crate::media::{Format, Hints, Reframer, Track, TrackNumber};
+use crate::media::{Codec, Format, Hints, InvalidFormat, Reframer, Track, TrackNumber};
 
 /// Video that a pad takes: whole access units, with their parameter sets in the caps or in the stream.
 pub(super) fn video_template() -> gst::Caps {
@@ -54,11 +54,58 @@ pub(super) fn template() -> gst::Caps {
 const ACCEPTED: &str = "use video/x-h264 (avc, avc3, byte-stream), video/x-h265 (hvc1, hev1, byte-stream), audio/mpeg of \
                         version 2 or 4 (raw, adts), audio/x-alaw or audio/x-mulaw";
 
-/// What turns buffers of these caps into frames, and the duration of a frame if the caps say it.
+/// What caps say of a track.
+pub(super) struct Said {
+    pub(super) format: Format,
+    codec_data: Option<Bytes>,
+    pub(super) hints: Hints,
+}
+
+impl Said {
+    /// What turns buffers of these caps into frames. `before`: what did so under the caps before; where the parameter sets
+    /// are in the stream it goes on, since it knows them.
+    ///
+    /// # Errors
+    /// What is missing or wrong, and what would do.
+    pub(super) fn reframer(self, before: Option<Reframer>) -> Result<Reframer, String> {
+        let Self {
+            format,
+            codec_data,
+            hints,
+        } = self;
+        let same = |before: &Reframer| before.format() == format && codec_data.is_none();
+        match before.filter(same) {
+            Some(mut reframer) => {
+                reframer.set_hints(hints);
+                Ok(reframer)
+            }
+            None => Reframer::new(format, codec_data, hints).map_err(|error| match error {
+                InvalidFormat::NoCodecData { codec } => {
+                    format!(
+                        "the caps have no codec_data: put {} in front",
+                        parser(codec)
+                    )
+                }
+                error => error.to_string(),
+            }),
+        }
+    }
+}
+
+/// The element that finds codec private data.
+fn parser(codec: Codec) -> &'static str {
+    match codec {
+        Codec::H264 => "h264parse",
+        Codec::H265 => "h265parse",
+        Codec::Aac | Codec::Alaw | Codec::Mulaw => "aacparse",
+    }
+}
+
+/// Reads caps.
 ///
 /// # Errors
 /// What is missing or wrong, and what would do.
-pub(super) fn reframer(caps: &gst::CapsRef) -> Result<(Reframer, Option<Duration>), String> {
+pub(super) fn said(caps: &gst::CapsRef) -> Result<Said, String> {
     let structure = caps.structure(0).ok_or("the caps are empty")?;
     let codec_data = match structure.get::<gst::Buffer>("codec_data") {
         Ok(buffer) => {
@@ -82,8 +129,11 @@ pub(super) fn reframer(caps: &gst::CapsRef) -> Result<(Reframer, Option<Duration
         rate: positive("rate"),
         channels: number("channels").and_then(|channels| u8::try_from(channels).ok()),
     };
-    let reframer = Reframer::new(format, codec_data, hints).map_err(|error| error.to_string())?;
-    Ok((reframer, frame_duration))
+    Ok(Said {
+        format,
+        codec_data,
+        hints,
+    })
 }
 
 fn format(structure: &gst::StructureRef, has_codec_data: bool) -> Result<Format, String> {
@@ -105,7 +155,9 @@ fn format(structure: &gst::StructureRef, has_codec_data: bool) -> Result<Format,
         ("audio/x-alaw", _) => Format::Alaw,
         ("audio/x-mulaw", _) => Format::Mulaw,
         (_, Some(other)) => {
-            return Err(format!("{name}, stream-format={other} is not supported: {ACCEPTED}"));
+            return Err(format!(
+                "{name}, stream-format={other} is not supported: {ACCEPTED}"
+            ));
         }
         (_, None) => return Err(format!("{name} is not supported: {ACCEPTED}")),
     };
@@ -120,7 +172,11 @@ fn format(structure: &gst::StructureRef, has_codec_data: bool) -> Result<Format,
 ///
 /// # Errors
 /// What is wrong with a property.
-pub(super) fn named(track: Track, number: TrackNumber, settings: &Settings) -> Result<Track, String> {
+pub(super) fn named(
+    track: Track,
+    number: TrackNumber,
+    settings: &Settings,
+) -> Result<Track, String> {
     let mut track = track.with_number(number);
     // That of video, or the only one: the C++ element's properties speak of its first track.
     if number != TrackNumber::VIDEO {
@@ -148,7 +204,7 @@ mod tests {
     use test_case::test_case;
 
     use super::*;
-    use crate::media::{Codec, TrackKind, fixtures::AVCC};
+    use crate::media::{TrackKind, fixtures::AVCC};
 
     fn caps() -> gst::Caps {
         gst::init().unwrap();
@@ -163,8 +219,12 @@ mod tests {
     }
 
     fn track(caps: &gst::Caps, settings: &Settings) -> Result<Track, String> {
-        let (reframer, _) = reframer(caps)?;
-        named(reframer.track().unwrap().clone(), TrackNumber::VIDEO, settings)
+        let reframer = said(caps)?.reframer(None)?;
+        named(
+            reframer.track().unwrap().clone(),
+            TrackNumber::VIDEO,
+            settings,
+        )
     }
 
     #[test]
@@ -211,17 +271,26 @@ mod tests {
 
     #[test_case("audio/x-alaw, rate=8000, channels=1", Format::Alaw)]
     #[test_case("audio/x-mulaw, rate=16000, channels=2", Format::Mulaw)]
-    #[test_case("audio/mpeg, mpegversion=4, stream-format=raw, codec_data=(buffer)1210", Format::AacRaw)]
+    #[test_case(
+        "audio/mpeg, mpegversion=4, stream-format=raw, codec_data=(buffer)1210",
+        Format::AacRaw
+    )]
     #[test_case("audio/mpeg, mpegversion=2, stream-format=adts", Format::AacAdts)]
-    #[test_case("video/x-h264, stream-format=byte-stream, alignment=au", Format::H264ByteStream)]
+    #[test_case(
+        "video/x-h264, stream-format=byte-stream, alignment=au",
+        Format::H264ByteStream
+    )]
     #[test_case("video/x-h264, stream-format=avc3, alignment=au", Format::Avc3)]
-    #[test_case("video/x-h265, stream-format=byte-stream, alignment=au", Format::H265ByteStream)]
+    #[test_case(
+        "video/x-h265, stream-format=byte-stream, alignment=au",
+        Format::H265ByteStream
+    )]
     #[test_case("video/x-h265, stream-format=hev1, alignment=au", Format::Hev1)]
     fn each_format_is_told_by_its_caps(text: &str, expected: Format) {
         gst::init().unwrap();
         let caps: gst::Caps = text.parse().unwrap();
         assert!(template().can_intersect(&caps), "the pads take it");
-        let (reframer, _) = reframer(&caps).unwrap();
+        let reframer = said(&caps).unwrap().reframer(None).unwrap();
         assert_eq!(reframer.format(), expected);
     }
 
@@ -229,12 +298,18 @@ mod tests {
     fn the_names_of_the_properties_are_for_the_first_track() {
         gst::init().unwrap();
         let caps: gst::Caps = "audio/x-alaw, rate=8000, channels=1".parse().unwrap();
-        let alaw = reframer(&caps).unwrap().0.track().unwrap().clone();
+        let alaw = said(&caps).unwrap().reframer(None).unwrap();
+        let alaw = alaw.track().unwrap().clone();
         let settings = Settings {
             track_name: Some("porch".into()),
             ..Settings::default()
         };
-        let name = |number| named(alaw.clone(), number, &settings).unwrap().name().to_owned();
+        let name = |number| {
+            named(alaw.clone(), number, &settings)
+                .unwrap()
+                .name()
+                .to_owned()
+        };
         assert_eq!(name(TrackNumber::AUDIO), "audio");
         assert_eq!(name(TrackNumber::VIDEO), "porch", "audio alone");
         assert_eq!(alaw.codec(), Codec::Alaw);
@@ -248,14 +323,21 @@ mod tests {
             .structure_mut(0)
             .unwrap()
             .remove_field("codec_data");
-        let refused = |caps: &gst::Caps| reframer(caps).unwrap_err();
+        let refused = |caps: &gst::Caps| {
+            let refused = said(caps).and_then(|said| said.reframer(None));
+            refused.unwrap_err()
+        };
         assert!(refused(&without).contains("codec_data"));
         let mut garbage = caps();
         garbage
             .make_mut()
             .set("codec_data", gst::Buffer::from_slice([1, 2, 3]));
         assert!(refused(&garbage).starts_with("codec_data"));
-        for text in ["audio/mpeg, mpegversion=1", "video/x-vp8", "video/x-h264, stream-format=x"] {
+        for text in [
+            "audio/mpeg, mpegversion=1",
+            "video/x-vp8",
+            "video/x-h264, stream-format=x",
+        ] {
             let refused = refused(&text.parse().unwrap());
             assert!(refused.contains(ACCEPTED), "{refused}");
         }

@@ -46,12 +46,10 @@ fn times(buffer: &gst::BufferRef, segment: &gst::Segment) -> Times {
     // In other formats than time there is none that could be known.
     let segment = segment.downcast_ref::<gst::ClockTime>();
     let running_time = |at: Option<gst::ClockTime>| {
-        segment?
-            .to_running_time_full(at?)
-            .map(|signed| {
-                let nanos = i64::try_from(signed.abs().nseconds()).unwrap_or(i64::MAX);
-                if signed.is_negative() { -nanos } else { nanos }
-            })
+        segment?.to_running_time_full(at?).map(|signed| {
+            let nanos = i64::try_from(signed.abs().nseconds()).unwrap_or(i64::MAX);
+            if signed.is_negative() { -nanos } else { nanos }
+        })
     };
     Times {
         pts: running_time(buffer.pts()),
@@ -134,12 +132,15 @@ mod tests {
     #[test]
     fn times_are_running_times_and_may_be_negative() {
         let frame = converted(&buffer(Some(1040), Some(960)), &segment(1000));
-        let Times { pts, dts, raw_pts, raw_dts, .. } = frame.times;
+        let Times {
+            pts,
+            dts,
+            raw_pts,
+            raw_dts,
+            ..
+        } = frame.times;
         assert_eq!((pts, dts), (Some(40_000_000), Some(-40_000_000)));
-        assert_eq!(
-            (raw_pts, raw_dts),
-            (Some(1_040_000_000), Some(960_000_000))
-        );
+        assert_eq!((raw_pts, raw_dts), (Some(1_040_000_000), Some(960_000_000)));
         assert!(frame.key);
     }
 

@@ -156,7 +156,11 @@ impl KvsSink {
         }
     }
 
-    pub(super) fn set_caps_of(&self, pad: &gst::Pad, caps: &gst::CapsRef) -> Result<(), gst::LoggableError> {
+    pub(super) fn set_caps_of(
+        &self,
+        pad: &gst::Pad,
+        caps: &gst::CapsRef,
+    ) -> Result<(), gst::LoggableError> {
         self.expect(pad);
         let refused = |reason: &str| {
             // They are tried again with each buffer.
@@ -170,9 +174,8 @@ impl KvsSink {
             gst::loggable_error!(CAT, "cannot send {caps}: {reason}")
         };
         let settings = self.settings().clone();
-        let (reframer, frame_duration) =
-            caps::reframer(caps).map_err(|reason| refused(&reason))?;
-        let is_video = reframer.format().codec().is_video();
+        let said = caps::said(caps).map_err(|reason| refused(&reason))?;
+        let is_video = said.format.codec().is_video();
         let alone = self.linked().iter().all(|other| other == pad);
         let mut state = self.state();
         let Some(running) = &mut state.running else {
@@ -192,10 +195,11 @@ impl KvsSink {
         };
         let mut lane = expected.unwrap_or_else(|| Lane::new(number));
         lane.number = number;
-        lane.caps_refused = false;
-        let track = lane.reframe(reframer, frame_duration);
+        let track = lane.set_caps(said);
+        lane.caps_refused &= track.is_err();
         running.lanes.insert(pad.name().into(), lane);
         drop(state);
+        let track = track.map_err(|reason| refused(&reason))?;
         if let Some((was, _)) = guess
             && was != number
         {
@@ -215,7 +219,10 @@ impl KvsSink {
     pub(super) fn wait_for_room(&self, pad: &gst::Pad, first: &gst::BufferRef, bytes: usize) {
         let mut state = self.state();
         let number = lane(&mut state, pad).map(|lane| lane.number);
-        let stream = state.running.as_ref().map(|running| Arc::clone(&running.stream));
+        let stream = state
+            .running
+            .as_ref()
+            .map(|running| Arc::clone(&running.stream));
         drop(state);
         if let (Some(number), Some(stream)) = (number, stream) {
             let key = !first.flags().contains(gst::BufferFlags::DELTA_UNIT);
@@ -226,8 +233,8 @@ impl KvsSink {
     /// All of the buffer lies outside of the segment.
     pub(super) fn is_clipped(&self, pad: &gst::Pad, buffer: &gst::BufferRef) -> bool {
         let mut state = self.state();
-        let segment = lane(&mut state, pad)
-            .and_then(|lane| lane.segment.downcast_ref::<gst::ClockTime>());
+        let segment =
+            lane(&mut state, pad).and_then(|lane| lane.segment.downcast_ref::<gst::ClockTime>());
         let (Some(segment), Some(start)) = (segment, buffer.pts()) else {
             return false;
         };
@@ -236,7 +243,11 @@ impl KvsSink {
     }
 
     /// Takes a buffer: its frames go to the producer, or are dropped, counted and told.
-    pub(super) fn take(&self, pad: &gst::Pad, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+    pub(super) fn take(
+        &self,
+        pad: &gst::Pad,
+        buffer: &gst::Buffer,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
         let moment = self.moment();
         let mut state = self.state();
         let running = state.running.as_mut().ok_or(gst::FlowError::Flushing)?;
@@ -270,20 +281,25 @@ impl KvsSink {
             gst::warning!(CAT, obj = pad, "time jumps at {buffer:?}");
         }
         let key = leads && taken.frames.iter().any(|frame| frame.key);
-        self.put(pad, &stream, taken)?;
+        self.put(pad, number, &stream, taken)?;
         if metrics && key {
             signals::stream_client_metric(&self.obj(), &report::structure(&stream.stats()));
         }
         Ok(gst::FlowSuccess::Ok)
     }
 
-    fn put(&self, pad: &gst::Pad, stream: &Stream, taken: Taken) -> Result<(), gst::FlowError> {
+    fn put(
+        &self,
+        pad: &gst::Pad,
+        number: TrackNumber,
+        stream: &Stream,
+        taken: Taken,
+    ) -> Result<(), gst::FlowError> {
         if taken.anew {
             gst::info!(CAT, obj = pad, "another clock counts from here on");
             stream.restart_time();
         }
         if let Some(track) = taken.track {
-            let number = taken.frames.first().map_or(track.number(), |frame| frame.track);
             gst::info!(CAT, obj = pad, "{track:?}");
             let named = caps::named(track, number, &self.settings().clone());
             let set = named.and_then(|track| stream.set_track(track).map_err(|e| e.to_string()));
@@ -295,7 +311,9 @@ impl KvsSink {
         for frame in taken.frames {
             gst::trace!(CAT, obj = pad, "{frame:?}");
             // It waited for room before, unless PAUSED came meanwhile. An error was posted when the stream ended.
-            stream.take_frame(frame).map_err(|_| gst::FlowError::Error)?;
+            stream
+                .take_frame(frame)
+                .map_err(|_| gst::FlowError::Error)?;
         }
         Ok(())
     }
@@ -359,8 +377,12 @@ impl KvsSink {
     fn wanted_tags(&self) -> Option<(Arc<Stream>, Arc<[String]>)> {
         let state = self.state();
         let running = state.running.as_ref()?;
-        (!running.wanted_tags.is_empty())
-            .then(|| (Arc::clone(&running.stream), Arc::clone(&running.wanted_tags)))
+        (!running.wanted_tags.is_empty()).then(|| {
+            (
+                Arc::clone(&running.stream),
+                Arc::clone(&running.wanted_tags),
+            )
+        })
     }
 
     /// Nothing comes on this pad before `until`, in the time of its segment.
@@ -404,7 +426,10 @@ impl KvsSink {
             lane.stamps.restart();
             lane.segment = gst::FormattedSegment::<gst::ClockTime>::new().upcast();
         }
-        let stream = state.running.as_ref().map(|running| Arc::clone(&running.stream));
+        let stream = state
+            .running
+            .as_ref()
+            .map(|running| Arc::clone(&running.stream));
         drop(state);
         let Some(stream) = stream else { return };
         if ended && let Err(error) = stream.expect_track(number) {
@@ -425,24 +450,59 @@ impl KvsSink {
         };
         lane.ended = true;
         let number = lane.number;
-        let stream = state.running.as_ref().map(|running| Arc::clone(&running.stream));
+        let stream = state
+            .running
+            .as_ref()
+            .map(|running| Arc::clone(&running.stream));
         drop(state);
         // BaseSink posts the message for its pad, however early that is.
         self.eos.begin();
         if let Some(stream) = stream {
             stream.end_track(number);
         }
-        self.drain_when_all_ended(Some(event));
+        if !self.drain_when_all_ended(Some(event)) {
+            self.wait_for_those_that_never_began(event);
+        }
     }
 
-    fn drain_when_all_ended(&self, event: Option<&gst::Event>) {
+    /// A pad on which no stream ever began (a file without audio) does not hold the end up for longer than track-timeout.
+    fn wait_for_those_that_never_began(&self, event: &gst::Event) {
+        let timeout = u64::from(self.settings().track_timeout_ms);
+        let clock = gst::SystemClock::obtain();
+        let at = clock.time() + gst::ClockTime::from_mseconds(timeout);
+        let (element, event) = (self.obj().downgrade(), event.clone());
+        let waits = clock.new_single_shot_id(at).wait_async(move |_, _, _| {
+            let Some(element) = element.upgrade() else {
+                return;
+            };
+            let sink = element.imp();
+            if let Some(running) = &mut sink.state().running {
+                let others_ended = running
+                    .lanes
+                    .values()
+                    .all(|lane| lane.ended || !lane.started);
+                for lane in running.lanes.values_mut().filter(|lane| !lane.started) {
+                    lane.ended |= others_ended;
+                }
+            }
+            sink.drain_when_all_ended(Some(&event));
+        });
+        if let Err(error) = waits {
+            gst::warning!(CAT, imp = self, "the clock does not wait: {error:?}");
+        }
+    }
+
+    /// Whether it does.
+    fn drain_when_all_ended(&self, event: Option<&gst::Event>) -> bool {
         let state = self.state();
-        let Some(running) = &state.running else { return };
+        let Some(running) = &state.running else {
+            return true;
+        };
         let ends = !running.lanes.is_empty() && running.lanes.values().all(|lane| lane.ended);
         let stream = Arc::clone(&running.stream);
         drop(state);
         if !ends {
-            return;
+            return false;
         }
         gst::debug!(CAT, imp = self, "waiting for the last acks");
         let obj = self.obj();
@@ -455,6 +515,7 @@ impl KvsSink {
             self.eos.keep(message.build());
         }
         stream.begin_drain();
+        true
     }
 
     pub(super) fn drained(&self) {
@@ -541,11 +602,13 @@ fn lane<'a>(state: &'a mut State, pad: &gst::Pad) -> Option<&'a mut Lane> {
 
 /// What will come, as far as its name or the elements in front say it; else video.
 fn is_video(pad: &gst::Pad) -> bool {
-    let caps = pad
-        .current_caps()
-        .or_else(|| pad.peer().map(|peer| peer.query_caps(Some(&pad.pad_template_caps()))));
+    let caps = pad.current_caps().or_else(|| {
+        pad.peer()
+            .map(|peer| peer.query_caps(Some(&pad.pad_template_caps())))
+    });
     let Some(caps) = caps.filter(|caps| !caps.is_empty() && !caps.is_any()) else {
         return !pad.name().starts_with("audio");
     };
-    caps.iter().any(|structure| structure.name().starts_with("video/"))
+    caps.iter()
+        .any(|structure| structure.name().starts_with("video/"))
 }

@@ -77,9 +77,8 @@ impl Gate {
     /// Waits for PLAYING; false when the thread is wanted back instead: `flushing`, or READY. Woken by every change here,
     /// and a pad flushes before it is told so.
     pub(super) fn wait_for_playing(&self, flushing: impl Fn() -> bool) -> bool {
-        let waits = |condition: &mut Condition| {
-            !condition.playing && !condition.closing && !flushing()
-        };
+        let waits =
+            |condition: &mut Condition| !condition.playing && !condition.closing && !flushing();
         let condition = self
             .changed
             .wait_while(self.lock(), waits)

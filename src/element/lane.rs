@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::{
+    caps::Said,
     convert::{Converted, convert},
     stamp::{self, Moment, Place, Stamps},
 };
@@ -55,12 +56,16 @@ impl Lane {
         }
     }
 
-    /// The caps are another: of which track, if they say it all.
-    pub(super) fn reframe(&mut self, reframer: Reframer, frame_duration: Option<Duration>) -> Option<Track> {
+    /// The caps are another: of which track, if it is known before the first frame.
+    ///
+    /// # Errors
+    /// Why they cannot be sent.
+    pub(super) fn set_caps(&mut self, said: Said) -> Result<Option<Track>, String> {
+        self.frame_duration = said.hints.frame_duration;
+        let reframer = said.reframer(self.reframer.take())?;
         let track = reframer.track().cloned();
         self.reframer = Some(reframer);
-        self.frame_duration = frame_duration;
-        track
+        Ok(track)
     }
 
     pub(super) fn is_video(&self) -> Option<bool> {
@@ -112,7 +117,10 @@ impl Lane {
             for time in [&mut times.pts, &mut times.dts].into_iter().flatten() {
                 *time = time.saturating_add(later);
             }
-            for time in [&mut times.raw_pts, &mut times.raw_dts].into_iter().flatten() {
+            for time in [&mut times.raw_pts, &mut times.raw_dts]
+                .into_iter()
+                .flatten()
+            {
                 *time = time.saturating_add(later.unsigned_abs());
             }
             let stamped = stamps

@@ -81,7 +81,12 @@ fn text(name: &str, value: &gst::glib::SendValue) -> Result<String, String> {
         .transform::<String>()
         .ok()
         .and_then(|text| text.get().ok().flatten())
-        .ok_or_else(|| format!("the value of {name} is a {}, which is no text", value.type_()))
+        .ok_or_else(|| {
+            format!(
+                "the value of {name} is a {}, which is no text",
+                value.type_()
+            )
+        })
 }
 
 /// Those of the tags that the application wants become metadata of each fragment from here on; the others stay behind.

@@ -18,8 +18,16 @@ pub(super) fn templates() -> &'static [gst::PadTemplate] {
             gst::PadTemplate::new(name, gst::PadDirection::Sink, presence, &caps)
         };
         [
-            template("audio_%u", gst::PadPresence::Request, caps::audio_template()),
-            template("video_%u", gst::PadPresence::Request, caps::video_template()),
+            template(
+                "audio_%u",
+                gst::PadPresence::Request,
+                caps::audio_template(),
+            ),
+            template(
+                "video_%u",
+                gst::PadPresence::Request,
+                caps::video_template(),
+            ),
             template("sink", gst::PadPresence::Always, caps::template()),
         ]
         .into_iter()
@@ -78,7 +86,11 @@ impl KvsSink {
     }
 
     /// As BaseSink does it: in PAUSED a buffer waits for PLAYING, and an error before is an error again.
-    fn chain(&self, pad: &gst::Pad, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+    fn chain(
+        &self,
+        pad: &gst::Pad,
+        buffer: &gst::Buffer,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
         if pad_ended(pad) {
             return Err(gst::FlowError::Eos);
         }
@@ -89,6 +101,10 @@ impl KvsSink {
         self.wait_for_room(pad, buffer, buffer.size());
         if flushing() {
             return Err(gst::FlowError::Flushing);
+        }
+        if !self.settings().disable_buffer_clipping && self.is_clipped(pad, buffer) {
+            gst::debug!(CAT, obj = pad, "{buffer:?} lies outside of the segment");
+            return Ok(gst::FlowSuccess::Ok);
         }
         self.take(pad, buffer)
     }

@@ -76,9 +76,9 @@ pub(super) fn tell(element: &glib::WeakRef<KvsSink>, over: bool) {
     inner.duration = duration;
     let media = match (inner.first, inner.latest, duration) {
         (_, _, Some(duration)) if over => duration,
-        (Some(first), Some(latest), _) => gst::ClockTime::from_mseconds(
-            latest.as_millis().saturating_sub(first.as_millis()),
-        ),
+        (Some(first), Some(latest), _) => {
+            gst::ClockTime::from_mseconds(latest.as_millis().saturating_sub(first.as_millis()))
+        }
         _ => gst::ClockTime::ZERO,
     };
     drop(inner);

@@ -190,6 +190,8 @@ impl Settings {
                     self.fragment_duration_ms.into(),
                 ))
             },
+            // Audio alone has to be cut somewhere.
+            fragment_duration: Duration::from_millis(self.fragment_duration_ms.max(1).into()),
             storage: u64::from(self.storage_size_mib) << 20,
             buffer_duration: seconds(self.buffer_duration_s),
             stop_timeout: seconds(self.stop_stream_timeout_s),
@@ -268,7 +270,10 @@ impl Settings {
 
     /// Names of the tags that become metadata.
     pub(super) fn metadata_from_tags(&self) -> Vec<String> {
-        let names = self.metadata_from_tags.iter().flat_map(|list| list.split(','));
+        let names = self
+            .metadata_from_tags
+            .iter()
+            .flat_map(|list| list.split(','));
         let names = names.map(|name| name.trim().to_owned());
         names.filter(|name| !name.is_empty()).collect()
     }

@@ -196,7 +196,10 @@ impl Stamps {
             age: self.age(pts, moment),
         };
         let jumped = self.follow(lane, pts, place, now);
-        let mut stamp = |running_time| self.timeline.timestamp(&mut lane.timeline, running_time, now);
+        let mut stamp = |running_time| {
+            self.timeline
+                .timestamp(&mut lane.timeline, running_time, now)
+        };
         let (mut stamped_pts, mut stamped_dts) = (stamp(pts), times.dts.map(&mut stamp));
         lane.last = Some((pts, times.duration.unwrap_or(FRAME)));
         if self.source == TimestampSource::ReferenceTimestamp {
@@ -245,10 +248,8 @@ impl Stamps {
             None => false,
         };
         // What a file says of its time is kept, whatever the clocks do.
-        let set = self.live
-            && place.lead
-            && place.key
-            && self.timeline.drifts(&lane.timeline, pts, now);
+        let set =
+            self.live && place.lead && place.key && self.timeline.drifts(&lane.timeline, pts, now);
         if jumped || restarts || set {
             lane.restart = None;
             lane.reference = None;

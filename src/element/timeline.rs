@@ -395,9 +395,8 @@ mod tests {
     fn a_wall_clock_that_is_set_ahead_is_told_and_one_that_is_set_back_is_not_followed() {
         let mut timeline = Single::default();
         let first = timeline.timestamp(0, taken(NOW, 0));
-        let drifts = |timeline: &mut Single, wall| {
-            timeline.0.drifts(&timeline.1, 2 * S, taken(wall, 0))
-        };
+        let drifts =
+            |timeline: &mut Single, wall| timeline.0.drifts(&timeline.1, 2 * S, taken(wall, 0));
         let minute = Duration::from_secs(60);
         assert!(!drifts(&mut timeline, NOW.saturating_sub(minute)));
         assert!(drifts(&mut timeline, NOW + minute));

@@ -58,6 +58,9 @@ pub(crate) struct Cutter {
 struct Open {
     timecode: Timecode,
     begun: Timestamp,
+    /// The track that began it, and its latest frame.
+    led_by: TrackNumber,
+    led_until: Timestamp,
     /// Payload bytes so far, and room for their headers.
     bytes: u64,
     /// A key frame was asked for, in time before the fragment must end.
@@ -84,7 +87,7 @@ impl Cutter {
     pub(crate) fn set_tracks(&mut self, tracks: Tracks) -> bool {
         let changed = self.tracks.as_ref().is_some_and(|before| *before != tracks);
         let video = tracks.iter().find(|track| is_video(track));
-        self.lead = video.or(tracks.first()).map(Track::number);
+        self.lead = video.or_else(|| tracks.first()).map(Track::number);
         self.tracks = Some(tracks);
         changed && self.end_fragment()
     }
@@ -251,6 +254,8 @@ impl Cutter {
                 self.open = Some(Open {
                     timecode: *timecode,
                     begun: frame.pts,
+                    led_by: frame.track,
+                    led_until: frame.pts,
                     bytes: 0,
                     asked: false,
                 });
@@ -271,6 +276,9 @@ impl Cutter {
         }
         if let Some(open) = &mut self.open {
             open.bytes += frame.payload.len() as u64 + HEADERS;
+            if open.led_by == frame.track {
+                open.led_until = open.led_until.max(frame.pts);
+            }
         }
         self.greatest = self.greatest.max(Some(timecode));
     }
@@ -279,7 +287,13 @@ impl Cutter {
         if frame.pts < open.begun {
             return true;
         }
-        let age = frame.pts.saturating_since(open.begun);
+        // Of a file whose sound is a bit longer than its picture the rest does not make another fragment.
+        let since = if is_video || open.led_by == frame.track {
+            open.begun
+        } else {
+            open.led_until
+        };
+        let age = frame.pts.saturating_since(since);
         let shortest = match self.fragmentation {
             _ if !is_video => self.audio.max(MIN_FRAGMENT_DURATION),
             Fragmentation::EachKeyFrame => MIN_FRAGMENT_DURATION,
@@ -508,6 +522,139 @@ mod tests {
             }
         }
         assert_eq!(asked, [15, 33]);
+    }
+
+    fn audio() -> Track {
+        use crate::media::{Codec, alaw_private};
+        Track::audio(Codec::Alaw, alaw_private(8000, 1), 8000, 1).unwrap()
+    }
+
+    fn sound(cutter: &mut Cutter, ms: u64) -> Placed {
+        let frame = Frame {
+            track: TrackNumber::AUDIO,
+            ..frame(ms, false)
+        };
+        let placed = cutter.place(&frame);
+        cutter.put(&frame, &placed);
+        placed
+    }
+
+    #[test]
+    fn only_key_frames_of_video_begin_fragments_beside_audio() {
+        let mut cutter = cutter();
+        cutter.set_track(audio());
+        assert_eq!(
+            sound(&mut cutter, 0),
+            Placed::Dropped(DropReason::NoKeyFrame)
+        );
+        assert_eq!(put(&mut cutter, 40, true), begins(40));
+        assert_eq!(sound(&mut cutter, 30), Placed::Continues { offset_ms: -10 });
+        assert_eq!(
+            sound(&mut cutter, 10_040),
+            Placed::Continues { offset_ms: 10_000 }
+        );
+        assert!(!cutter.end_fragment_of(TrackNumber::AUDIO));
+        assert!(cutter.end_fragment_of(TrackNumber::VIDEO));
+    }
+
+    #[test]
+    fn audio_alone_is_cut_by_its_own_duration() {
+        let mut cutter = new(Fragmentation::EachKeyFrame, TimecodeType::Absolute);
+        cutter.set_tracks([audio()].into());
+        assert_eq!(sound(&mut cutter, 0), begins(0));
+        assert_eq!(
+            sound(&mut cutter, 1999),
+            Placed::Continues { offset_ms: 1999 }
+        );
+        assert_eq!(sound(&mut cutter, 2000), begins(2000));
+        // What is lost of it ends nothing.
+        let empty = Frame {
+            track: TrackNumber::AUDIO,
+            payload: Bytes::new(),
+            ..frame(2020, true)
+        };
+        assert_eq!(cutter.place(&empty), Placed::Dropped(DropReason::Malformed));
+        cutter.put(&empty, &Placed::Dropped(DropReason::Malformed));
+        assert_eq!(
+            sound(&mut cutter, 2040),
+            Placed::Continues { offset_ms: 40 }
+        );
+    }
+
+    #[test]
+    fn the_rest_of_the_sound_stays_with_the_last_picture() {
+        let mut cutter = cutter();
+        cutter.set_track(audio());
+        put(&mut cutter, 0, true);
+        sound(&mut cutter, 10);
+        put(&mut cutter, 5000, false);
+        // The picture is over.
+        cutter.set_lead(Some(TrackNumber::AUDIO));
+        let continues = |offset_ms| Placed::Continues { offset_ms };
+        assert_eq!(sound(&mut cutter, 5010), continues(5010));
+        assert_eq!(sound(&mut cutter, 6999), continues(6999));
+        assert_eq!(sound(&mut cutter, 7000), begins(7000));
+        assert_eq!(sound(&mut cutter, 8999), continues(1999));
+        assert_eq!(sound(&mut cutter, 9000), begins(9000));
+    }
+
+    #[test]
+    fn a_key_frame_behind_what_audio_has_stays_in_the_open_fragment() {
+        let mut cutter = cutter();
+        cutter.set_track(audio());
+        put(&mut cutter, 0, true);
+        sound(&mut cutter, 3000);
+        assert_eq!(
+            put(&mut cutter, 2000, true),
+            Placed::Continues { offset_ms: 2000 }
+        );
+        assert_eq!(put(&mut cutter, 4000, true), begins(4000));
+    }
+
+    #[test]
+    fn a_second_video_track_waits_for_its_own_key_frame() {
+        let mut cutter = cutter();
+        let third = TrackNumber::new(3).unwrap();
+        cutter.set_track(tracks(640)[0].clone().with_number(third));
+        let of_third = |cutter: &mut Cutter, ms, key| {
+            let frame = Frame {
+                track: third,
+                ..frame(ms, key)
+            };
+            let placed = cutter.place(&frame);
+            cutter.put(&frame, &placed);
+            placed
+        };
+        put(&mut cutter, 0, true);
+        let no_key_frame = Placed::Dropped(DropReason::NoKeyFrame);
+        assert_eq!(of_third(&mut cutter, 10, false), no_key_frame);
+        assert_eq!(
+            of_third(&mut cutter, 20, true),
+            Placed::Continues { offset_ms: 20 }
+        );
+        put(&mut cutter, 2000, true);
+        assert_eq!(
+            of_third(&mut cutter, 2010, false),
+            Placed::Continues { offset_ms: 10 },
+            "fragments are no matter of its own"
+        );
+        cutter.end_fragment_of(third);
+        assert_eq!(of_third(&mut cutter, 2020, false), no_key_frame);
+        assert!(cutter.is_open());
+    }
+
+    #[test]
+    fn a_time_that_begins_anew_may_be_earlier() {
+        let mut cutter = new(Fragmentation::EachKeyFrame, TimecodeType::Relative);
+        cutter.set_tracks(tracks(640));
+        put(&mut cutter, 50_000, true);
+        cutter.restart();
+        assert_eq!((cutter.epoch(), cutter.is_open()), (1, false));
+        assert_eq!(put(&mut cutter, 10_000, true), begins(0));
+        assert_eq!(cutter.start(), Some(Timestamp::from_millis(10_000)));
+        cutter.restart();
+        cutter.restart();
+        assert_eq!(cutter.epoch(), 2, "nothing came in between");
     }
 
     #[test]

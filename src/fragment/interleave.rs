@@ -158,9 +158,11 @@ impl Lanes {
         self.lane(number).is_some_and(|lane| lane.silent)
     }
 
-    /// Another lane, unless there are as many as a stream may have.
+    /// Another lane, unless there are as many as a stream may have. One that ended is awaited again.
     pub(crate) fn add(&mut self, number: TrackNumber) -> bool {
-        if !self.contains(number) {
+        if let Some(lane) = self.lane_mut(number) {
+            lane.ended = false;
+        } else {
             if self.lanes.len() >= MAX_TRACKS {
                 return false;
             }
@@ -173,6 +175,7 @@ impl Lanes {
     /// Keeps only these, and adds those that are new. Nothing may wait.
     pub(crate) fn set(&mut self, numbers: impl Iterator<Item = TrackNumber> + Clone) {
         debug_assert_eq!(self.frames, 0);
+        self.due = None;
         self.lanes
             .retain(|lane| numbers.clone().any(|number| number == lane.number));
         for number in numbers {
@@ -279,6 +282,10 @@ impl Lanes {
     ) -> Option<Entry> {
         self.due = None;
         if self.stalled.is_some() {
+            // Nobody had to give anything while there was no room.
+            for lane in &mut self.lanes {
+                lane.heard = now;
+            }
             return self.take_stalled();
         }
         let first = self.first(|lane| !lane.held)?;
@@ -317,6 +324,7 @@ impl Lanes {
 
     /// The next frame, whoever may still come. Those that have to wait for another fragment come last.
     pub(crate) fn pop_any(&mut self) -> Option<Entry> {
+        self.due = None;
         if self.stalled.is_some() {
             return self.take_stalled();
         }
@@ -400,5 +408,189 @@ impl Lanes {
 
     fn lane_mut(&mut self, number: TrackNumber) -> Option<&mut Lane> {
         self.lanes.iter_mut().find(|lane| lane.number == number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
+    fn number(number: u8) -> TrackNumber {
+        TrackNumber::new(number).unwrap()
+    }
+
+    fn lanes(count: u8) -> Lanes {
+        let mut lanes = Lanes::default();
+        for lane in 1..=count {
+            assert!(lanes.add(number(lane)));
+        }
+        lanes
+    }
+
+    fn frame(lane: u8, ms: u64) -> Frame {
+        Frame {
+            track: number(lane),
+            pts: Timestamp::from_millis(ms),
+            dts: None,
+            key: true,
+            payload: Bytes::from_static(&[0; 8]),
+        }
+    }
+
+    fn popped(lanes: &mut Lanes, now: Mono) -> Vec<(u8, u64)> {
+        let next = || lanes.pop(now, TIMEOUT, Some(WINDOW));
+        std::iter::from_fn(next)
+            .map(|entry| (entry.frame.track.get(), entry.frame.pts.as_millis_rounded()))
+            .collect()
+    }
+
+    #[test]
+    fn a_frame_leaves_when_nothing_earlier_can_come() {
+        let (mut lanes, now) = (lanes(2), Mono::ZERO);
+        lanes.push(now, frame(1, 40));
+        lanes.push(now, frame(1, 80));
+        assert_eq!(popped(&mut lanes, now), []);
+        lanes.push(now, frame(2, 50));
+        assert_eq!(popped(&mut lanes, now), [(1, 40), (2, 50)]);
+        lanes.push(now, frame(2, 80));
+        assert_eq!(popped(&mut lanes, now), [(1, 80), (2, 80)]);
+        assert_eq!((lanes.frames(), lanes.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn the_times_of_decoding_make_the_order() {
+        let (mut lanes, now) = (lanes(2), Mono::ZERO);
+        let key = Frame {
+            dts: Some(Timestamp::from_millis(0)),
+            ..frame(1, 200)
+        };
+        lanes.push(now, key);
+        lanes.push(now, frame(2, 100));
+        assert_eq!(popped(&mut lanes, now), [(1, 200)]);
+    }
+
+    #[test]
+    fn a_gap_is_as_good_as_a_frame_and_an_end_as_good_as_a_gap() {
+        let (mut lanes, now) = (lanes(3), Mono::ZERO);
+        lanes.push(now, frame(1, 40));
+        lanes.gap(now, number(2), Timestamp::from_millis(39));
+        lanes.end(number(3));
+        assert_eq!(popped(&mut lanes, now), []);
+        lanes.gap(now, number(2), Timestamp::from_millis(40));
+        assert_eq!(popped(&mut lanes, now), [(1, 40)]);
+    }
+
+    #[test]
+    fn a_silent_lane_is_waited_for_once_and_told_once() {
+        let mut lanes = lanes(2);
+        let mut now = Mono::from_secs(100);
+        lanes.push(now, frame(1, 0));
+        assert_eq!(popped(&mut lanes, now), []);
+        assert_eq!(lanes.due(), Some(now + TIMEOUT));
+        now = now + TIMEOUT;
+        assert_eq!(popped(&mut lanes, now), [(1, 0)]);
+        assert_eq!(lanes.take_silent(), [number(2)]);
+        lanes.push(now, frame(1, 40));
+        assert_eq!(popped(&mut lanes, now), [(1, 40)]);
+        assert_eq!((lanes.take_silent(), lanes.due()), (vec![], None));
+        lanes.push(now, frame(2, 10));
+        lanes.push(now, frame(1, 80));
+        assert_eq!(
+            popped(&mut lanes, now),
+            [(2, 10)],
+            "late, and it is there again"
+        );
+    }
+
+    #[test]
+    fn a_pause_of_all_lanes_makes_none_silent() {
+        let mut lanes = lanes(2);
+        lanes.push(Mono::ZERO, frame(1, 0));
+        lanes.push(Mono::ZERO, frame(2, 0));
+        popped(&mut lanes, Mono::ZERO);
+        let later = Mono::from_secs(3600);
+        lanes.push(later, frame(1, 40));
+        assert_eq!(popped(&mut lanes, later), []);
+        lanes.suspended(Duration::from_secs(3600));
+        let later = later + Duration::from_secs(3600);
+        assert_eq!(popped(&mut lanes, later), []);
+        assert!(lanes.take_silent().is_empty());
+    }
+
+    #[test]
+    fn a_wait_for_room_makes_no_lane_silent() {
+        let (mut lanes, now) = (lanes(2), Mono::ZERO);
+        lanes.push(now, frame(1, 0));
+        lanes.push(now, frame(2, 40));
+        let entry = lanes.pop(now, TIMEOUT, None).unwrap();
+        lanes.stall(entry);
+        assert!(lanes.must_wait(number(1), 8, u64::MAX));
+        let later = Mono::from_secs(60);
+        assert!(lanes.pop(later, TIMEOUT, None).is_some());
+        assert!(lanes.pop(later, TIMEOUT, None).is_none());
+        assert!(lanes.take_silent().is_empty());
+    }
+
+    #[test]
+    fn lanes_that_are_too_far_apart_do_not_wait_for_each_other() {
+        let (mut lanes, now) = (lanes(2), Mono::ZERO);
+        lanes.gap(now, number(2), Timestamp::ZERO);
+        for second in 0..15 {
+            lanes.push(now, frame(1, 1000 + second * 1000));
+        }
+        let out = popped(&mut lanes, now);
+        assert_eq!(out.len(), 5, "{out:?}");
+        assert!(lanes.take_silent().is_empty(), "it is slow, not silent");
+    }
+
+    #[test]
+    fn a_lane_that_has_to_wait_for_another_fragment_holds_nobody_up() {
+        let (mut lanes, now) = (lanes(2), Mono::ZERO);
+        lanes.push(now, frame(2, 0));
+        lanes.push(now, frame(1, 0));
+        popped(&mut lanes, now);
+        lanes.push(now, frame(2, 20));
+        lanes.push(now, frame(1, 40));
+        let entry = lanes.pop(now, TIMEOUT, None).unwrap();
+        lanes.hold(entry);
+        lanes.push(now, frame(1, 80));
+        assert_eq!(popped(&mut lanes, now), [(1, 40), (1, 80)]);
+        lanes.release();
+        lanes.push(now, frame(1, 120));
+        assert_eq!(popped(&mut lanes, now), [(2, 20)]);
+    }
+
+    proptest! {
+        /// As long as nobody is given up, frames leave in the order of their times, each lane's in its own order; a flush
+        /// gives the rest; and what is counted is what waits.
+        #[test]
+        fn the_order_is_that_of_the_times(steps in proptest::collection::vec((1..=3_u8, 0..400_u64), 1..200)) {
+            let (mut lanes, now) = (lanes(3), Mono::ZERO);
+            let (mut at, mut put, mut out) = ([0; 4], Vec::new(), Vec::new());
+            for (lane, later) in steps {
+                let time = &mut at[usize::from(lane)];
+                *time += later;
+                put.push((lane, *time));
+                lanes.push(now, frame(lane, *time));
+                while let Some(entry) = lanes.pop(now, TIMEOUT, None) {
+                    out.push((entry.frame.track.get(), entry.frame.pts.as_millis_rounded()));
+                }
+                prop_assert_eq!(lanes.frames(), (put.len() - out.len()) as u64);
+            }
+            while let Some(entry) = lanes.pop_any() {
+                out.push((entry.frame.track.get(), entry.frame.pts.as_millis_rounded()));
+            }
+            prop_assert_eq!((lanes.frames(), lanes.bytes()), (0, 0));
+            prop_assert!(out.windows(2).all(|pair| pair[0].1 <= pair[1].1), "{:?}", out);
+            for lane in 1..=3 {
+                let of = |frames: &[(u8, u64)]| frames.iter().filter(|(other, _)| *other == lane).copied().collect::<Vec<_>>();
+                prop_assert_eq!(of(&put), of(&out));
+            }
+        }
     }
 }

@@ -474,6 +474,87 @@ mod tests {
         assert!(store.current().is_none() && store.at_boundary());
     }
 
+    /// Three video tracks, as those of one fragment.
+    fn three() -> Vec<Track> {
+        let track = |number: u8| {
+            let number = TrackNumber::new(number).unwrap();
+            tracks(640)[0].clone().with_number(number)
+        };
+        [1, 2, 3].map(track).into()
+    }
+
+    fn of_track(store: &mut Store, number: u8) {
+        let number = TrackNumber::new(number).unwrap();
+        store.push(number, block(0, 0), Timestamp::ZERO, Mono::default());
+    }
+
+    fn numbers(tracks: &[Track]) -> Vec<u8> {
+        tracks.iter().map(|track| track.number().get()).collect()
+    }
+
+    #[test]
+    fn a_fragment_waits_for_a_frame_of_each_of_its_tracks() {
+        let mut store = Store::default();
+        store.add(0, 0, false);
+        let open = store.queue.back_mut().unwrap();
+        (open.tracks, open.absent) = (three().into(), 0b111);
+        of_track(&mut store, 1);
+        of_track(&mut store, 3);
+        assert!(!store.has_unsent() && store.next_chunk().is_none());
+        of_track(&mut store, 2);
+        assert_eq!(store.drain().len(), 6);
+        assert_eq!(numbers(&store.open().unwrap().tracks), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_fragment_declares_the_tracks_that_it_has() {
+        let mut store = Store::default();
+        store.add(0, 0, false);
+        let open = store.queue.back_mut().unwrap();
+        (open.tracks, open.absent) = (three().into(), 0b111);
+        of_track(&mut store, 2);
+        store.forgo(TrackNumber::VIDEO);
+        assert_eq!(store.open().unwrap().absent, 0b10);
+        store.join(three()[0].clone());
+        assert_eq!(store.open().unwrap().absent, 0b100);
+        of_track(&mut store, 1);
+        assert_eq!(store.complete(), [TrackNumber::new(3).unwrap()]);
+        assert_eq!(numbers(&store.current().unwrap().tracks), [1, 2]);
+        assert_eq!(store.drain().len(), 4);
+    }
+
+    #[test]
+    fn tags_are_sent_behind_the_blocks_and_again_with_them() {
+        let mut store = Store::default();
+        let tag = |name: &str, value: &str| Tag::new(name, value).unwrap();
+        store.add(0, 1, false);
+        assert!(store.tag(tag("door", "open")) && store.tag(tag("site", "yard")));
+        store.retag(tag("site", "gate"));
+        assert_eq!(store.drain().len(), 2);
+        assert!(!store.has_unsent());
+        store.complete();
+        let tags = mkv::tags(&[tag("door", "open"), tag("site", "gate")]);
+        assert!(store.has_unsent() && !store.at_boundary());
+        assert_eq!(store.next_chunk(), Some(tags.clone()));
+        assert!(store.at_boundary() && store.next_chunk().is_none());
+        store.rewind();
+        assert_eq!(std::iter::from_fn(|| store.next_chunk()).count(), 3);
+        assert!(!store.tag(tag("late", "")), "no fragment is open");
+        assert!(store.bytes() > tags.len() as u64);
+        store.persisted(store.of(0));
+        assert_eq!(store.bytes(), 0);
+    }
+
+    #[test]
+    fn fragments_of_two_times_may_have_one_timecode() {
+        let mut store = Store::default();
+        store.add(0, 1, true);
+        store.add(0, 1, true);
+        store.queue.back_mut().unwrap().epoch = 1;
+        assert_eq!(store.find(0, tc(0)), Some(FragmentId(0)));
+        assert_eq!(store.find(1, tc(0)), Some(FragmentId(1)));
+    }
+
     #[test]
     fn a_rewind_sends_the_same_bytes_from_the_first_fragment_that_is_not_persisted() {
         let mut store = Store::default();

@@ -34,6 +34,8 @@ pub enum Api {
     AssumeRole,
     /// `/`, of STS; not signed.
     AssumeRoleWithWebIdentity,
+    /// `/federation/credentials`, GetRoleCredentials of SSO.
+    SsoCredentials,
     /// `/role-aliases/…`, of the IoT credentials provider.
     IotCredentials,
 }
@@ -53,11 +55,12 @@ const PATHS: [(&str, Api); 11] = [
 ];
 
 /// Where clients get credentials.
-const SOURCES: [Api; 5] = [
+const SOURCES: [Api; 6] = [
     Api::ContainerCredentials,
     Api::InstanceMetadata,
     Api::AssumeRole,
     Api::AssumeRoleWithWebIdentity,
+    Api::SsoCredentials,
     Api::IotCredentials,
 ];
 

@@ -48,6 +48,14 @@ impl Connection {
         })
     }
 
+    /// The media type that the stream was created with.
+    pub(crate) fn media_type(&self) -> Option<String> {
+        self.service.look(|account| {
+            let stream = account.get(&self.name)?;
+            stream.description.media_type.clone()
+        })
+    }
+
     /// Gives the stream's connection back.
     pub(crate) fn release(&mut self) {
         if std::mem::take(&mut self.held) {

@@ -386,6 +386,18 @@ pub(crate) fn uint(payload: &[u8]) -> Result<u64, &'static str> {
         .fold(0, |value, &byte| value << 8 | u64::from(byte)))
 }
 
+/// A float: four or eight bytes, or none for 0.
+pub(crate) fn float(payload: &[u8]) -> Result<f64, &'static str> {
+    match *payload {
+        [] => Ok(0.0),
+        [a, b, c, d] => Ok(f32::from_be_bytes([a, b, c, d]).into()),
+        _ => payload
+            .try_into()
+            .map(f64::from_be_bytes)
+            .map_err(|_| "a float that has neither four nor eight bytes"),
+    }
+}
+
 /// A string, without the zero bytes that may pad it.
 pub(crate) fn string(payload: &[u8]) -> Result<&str, &'static str> {
     let end = payload

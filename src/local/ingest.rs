@@ -171,6 +171,12 @@ impl Ingest {
         &self.header
     }
 
+    /// The media type that the tracks make together, in their order; `None` when the service knows none for a codec.
+    pub(crate) fn media_type(&self) -> Option<String> {
+        let types: Option<Vec<_>> = self.tracks.iter().map(|track| track.media_type).collect();
+        Some(types?.join(","))
+    }
+
     /// The number of the frame, from 1 on, of which half the payload has come and no more.
     pub(crate) fn frame_half_received(&self) -> Option<u64> {
         let (id, have, size) = self.reader.partial()?;

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use test_case::test_case;
 
 use super::super::sample::{
-    FRAME, audio, block, cluster, cluster_start, end_of_fragment, header, some_tags, start, track,
-    video, video_header,
+    FRAME, alaw, audio, block, cluster, cluster_start, end_of_fragment, header, some_tags, start,
+    track, video, video_header,
 };
 use super::*;
 
@@ -209,6 +209,19 @@ fn audio_and_video_are_taken() {
         fragments(&[header(&[video(), audio(2)]), both])[0].frames,
         11
     );
+}
+
+#[test]
+fn audio_alone_is_taken() {
+    let fragment = |timecode| {
+        let blocks = (0..5).map(|n| block(1, n * 100, true, &[0xD5; 160]));
+        [vec![cluster_start(timecode)], blocks.collect()]
+            .concat()
+            .concat()
+    };
+    let body = [header(&[alaw(1)]), fragment(1_000), fragment(2_000)];
+    let frames: Vec<_> = fragments(&body).iter().map(|one| one.frames).collect();
+    assert_eq!(frames, [5, 5]);
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub enum Source {
     AssumeRole,
     /// By `AssumeRoleWithWebIdentity`.
     WebIdentity,
+    /// From SSO.
+    Sso,
     /// From the IoT credentials provider.
     Iot,
 }

@@ -44,6 +44,13 @@ pub(crate) mod id {
     pub(crate) const NAME: u32 = 0x536E;
     pub(crate) const CODEC_ID: u32 = 0x86;
     pub(crate) const CODEC_PRIVATE: u32 = 0x63A2;
+    pub(crate) const VIDEO: u32 = 0xE0;
+    pub(crate) const PIXEL_WIDTH: u32 = 0xB0;
+    pub(crate) const PIXEL_HEIGHT: u32 = 0xBA;
+    pub(crate) const AUDIO: u32 = 0xE1;
+    pub(crate) const SAMPLING_FREQUENCY: u32 = 0xB5;
+    pub(crate) const CHANNELS: u32 = 0x9F;
+    pub(crate) const BIT_DEPTH: u32 = 0x6264;
 
     pub(crate) const TIMECODE: u32 = 0xE7;
     pub(crate) const SILENT_TRACKS: u32 = 0x5854;

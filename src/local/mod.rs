@@ -26,6 +26,7 @@ mod ack;
 mod api;
 mod archive;
 mod clock;
+mod codecs;
 mod connection;
 mod control;
 mod ebml;

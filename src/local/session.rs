@@ -270,6 +270,9 @@ impl Session {
     /// Acknowledges that a fragment has begun.
     async fn begin(&mut self, timecode: u64) -> Result<(), End> {
         self.begun += 1;
+        if self.begun == 1 {
+            self.compare_media_types();
+        }
         self.at_fragment()?;
         let Some(receipt) = self.current.clone() else {
             return Ok(());
@@ -280,6 +283,18 @@ impl Session {
         let number = &receipt.fragment_number;
         let ack = Ack::Buffering { timecode, number };
         Ok(self.acks.emit(ack, Some(&receipt)).await?)
+    }
+
+    /// Tells of tracks that are not what the stream was created for. The service takes them, but who plays them back may not.
+    fn compare_media_types(&self) {
+        let (is, says) = (self.ingest.media_type(), self.connection.media_type());
+        if let (Some(is), Some(says)) = (is, says)
+            && is != says
+        {
+            let name = &self.connection.name;
+            let line = format!("session of {name}: the tracks are {is}, the stream is {says}");
+            self.connection.service.say(&line);
+        }
     }
 
     /// Acknowledges a complete fragment, stores it, and acknowledges that.

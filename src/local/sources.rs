@@ -1,7 +1,7 @@
-//! Where clients get temporary credentials: what AWS offers to a container, to an instance, by STS and by IoT.
+//! Where clients get temporary credentials: what AWS offers to a container, to an instance, by STS, SSO and IoT.
 //!
 //! In: a request. Out: credentials, or a refusal in the words of the original. All give the same role. Container,
-//! instance and STS are on the service's own port, since their paths are free there; IoT has a port of its own, since it
+//! instance, STS and SSO are on the service's own port, since their paths are free there; IoT has a port of its own, since it
 //! wants certificates of its clients.
 //! Does not belong here: how long credentials are good (`keys`), what is done with them (`server`).
 
@@ -9,6 +9,7 @@ mod container;
 mod device;
 mod instance;
 pub(crate) mod iot;
+mod sso;
 mod sts;
 
 use std::collections::VecDeque;
@@ -53,6 +54,10 @@ pub struct Sources {
     pub instance: String,
     /// `AWS_ENDPOINT_URL_STS`.
     pub sts: String,
+    /// `AWS_ENDPOINT_URL_SSO`, for the account and the role of [`Self::role_arn`].
+    pub sso: String,
+    /// With the only token that SSO takes, as `accessToken` of a login.
+    pub sso_token_file: PathBuf,
     /// Host and port of the IoT credentials provider; its CA is `ca.pem` in [`Self::dir`].
     pub iot: String,
     /// The only role that can be assumed.
@@ -72,6 +77,7 @@ pub(crate) struct Issuer {
     pub(crate) sources: Sources,
     wanted: CredentialSources,
     web_identity_token: String,
+    sso_token: String,
     life: Duration,
     region: String,
     metadata_tokens: Mutex<VecDeque<instance::Token>>,
@@ -93,11 +99,16 @@ impl Issuer {
         let web_identity_token_file = dir.join("web-identity-token");
         let web_identity_token = random_token();
         write_private(&web_identity_token_file, &web_identity_token)?;
+        let sso_token_file = dir.join("sso-token");
+        let sso_token = random_token();
+        write_private(&sso_token_file, &sso_token)?;
         let door = iot::Door::open(ip, &ca)?;
         let sources = Sources {
             container: format!("{endpoint}{}", container::PATH),
             instance: endpoint.to_owned(),
             sts: endpoint.to_owned(),
+            sso: endpoint.to_owned(),
+            sso_token_file,
             iot: door.authority()?,
             role_arn: format!("arn:aws:iam::{ACCOUNT_ID}:role/{ROLE}"),
             role_alias: ROLE_ALIAS.to_owned(),
@@ -108,6 +119,7 @@ impl Issuer {
             sources,
             wanted,
             web_identity_token,
+            sso_token,
             life,
             region: region.unwrap_or(USUAL_REGION).to_owned(),
             metadata_tokens: Mutex::default(),
@@ -131,6 +143,7 @@ fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
 pub(crate) enum Place {
     Container,
     Instance,
+    Sso,
     Sts,
 }
 
@@ -140,6 +153,7 @@ impl Place {
         match path {
             "/" => Some(Self::Sts),
             container::PATH => Some(Self::Container),
+            sso::PATH => Some(Self::Sso),
             _ if path.starts_with(instance::ROOT) => Some(Self::Instance),
             _ => None,
         }
@@ -159,6 +173,7 @@ pub(crate) async fn answer(place: Place, call: &Call<'_>, body: Incoming) -> Sai
     match place {
         Place::Container => container::answer(call),
         Place::Instance => instance::answer(call),
+        Place::Sso => sso::answer(call),
         Place::Sts => sts::answer(call, body).await,
     }
 }

@@ -3,10 +3,9 @@
 //! In: payloads of header elements. Out: [`Track`]s, or why they are refused.
 //! Does not belong here: clusters and their order (`ingest`).
 
-use h264_reader::avcc::AvcDecoderConfigurationRecord;
-
 use super::ack::ErrorId;
-use super::ebml::{children, string, uint};
+use super::codecs::{self, Audio, Frames};
+use super::ebml::{children, float, string, uint};
 use super::mkv::id;
 
 /// Most tracks of a stream.
@@ -14,8 +13,6 @@ pub(crate) const MAX_TRACKS: usize = 3;
 const MAX_CODEC_ID: usize = 32;
 const MAX_NAME: usize = 32;
 const MAX_CODEC_PRIVATE: usize = 1 << 20;
-const AVC: &str = "V_MPEG4/ISO/AVC";
-const HEVC: &str = "V_MPEGH/ISO/HEVC";
 
 /// A refusal: the ack's id and a sentence for the log.
 pub(crate) type Refused = (ErrorId, String);
@@ -30,8 +27,9 @@ pub(crate) fn invalid(what: impl Into<String>) -> Refused {
 pub(crate) struct Track {
     pub(crate) number: u64,
     pub(crate) video: bool,
-    /// Bytes of the length before each NAL unit, if frames consist of NAL units.
-    nal_length: Option<usize>,
+    /// What the service calls its codec, if it plays it back.
+    pub(crate) media_type: Option<&'static str>,
+    frames: Frames,
 }
 
 impl Track {
@@ -40,26 +38,37 @@ impl Track {
         if payload.is_empty() {
             return Err(invalid("a frame without bytes"));
         }
-        let Some(width) = self.nal_length else {
-            return Ok(());
-        };
-        let mut rest = payload;
-        while !rest.is_empty() {
-            let (length, after) = rest
-                .split_at_checked(width)
-                .ok_or_else(|| invalid("a NAL unit's length is cut off"))?;
-            let length = length
-                .iter()
-                .fold(0, |length, &byte| length << 8 | usize::from(byte));
-            if length == 0 {
-                return Err(invalid("a NAL unit without bytes"));
+        match self.frames {
+            Frames::NalUnits(width) => check_nal_units(payload, width),
+            Frames::Aac if matches!(payload, [0xFF, second, ..] if second & 0xF6 == 0xF0) => {
+                Err(invalid("an ADTS header before a frame"))
             }
-            rest = after
-                .get(length..)
-                .ok_or_else(|| invalid("NAL lengths do not add up to the frame"))?;
+            Frames::Samples(channels) if !payload.len().is_multiple_of(channels) => {
+                Err(invalid("not as many samples of each channel"))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// Checks that NAL units behind lengths of `width` bytes fill a frame.
+fn check_nal_units(payload: &[u8], width: usize) -> Result<(), Refused> {
+    let mut rest = payload;
+    while !rest.is_empty() {
+        let (length, after) = rest
+            .split_at_checked(width)
+            .ok_or_else(|| invalid("a NAL unit's length is cut off"))?;
+        let length = length
+            .iter()
+            .fold(0, |length, &byte| length << 8 | usize::from(byte));
+        if length == 0 {
+            return Err(invalid("a NAL unit without bytes"));
+        }
+        rest = after
+            .get(length..)
+            .ok_or_else(|| invalid("NAL lengths do not add up to the frame"))?;
+    }
+    Ok(())
 }
 
 /// Checks the EBML header.
@@ -129,6 +138,7 @@ pub(crate) fn parse(payload: &[u8]) -> Result<Vec<Track>, Refused> {
 
 fn track(entry: &[u8]) -> Result<Track, Refused> {
     let (mut number, mut uid, mut kind, mut codec, mut private) = (None, None, None, None, None);
+    let (mut picture, mut audio) = (None, None);
     for (id, value) in children(entry).map_err(invalid)? {
         match id {
             id::TRACK_NUMBER => number = Some(uint(value).map_err(invalid)?),
@@ -136,6 +146,8 @@ fn track(entry: &[u8]) -> Result<Track, Refused> {
             id::TRACK_TYPE => kind = Some(uint(value).map_err(invalid)?),
             id::CODEC_ID => codec = Some(string(value).map_err(invalid)?),
             id::CODEC_PRIVATE => private = Some(value),
+            id::VIDEO => picture = Some(size(value)?),
+            id::AUDIO => audio = Some(self::audio(value)?),
             id::NAME if value.len() > MAX_NAME => {
                 return Err(invalid(format!(
                     "a track name of more than {MAX_NAME} bytes"
@@ -168,83 +180,80 @@ fn track(entry: &[u8]) -> Result<Track, Refused> {
             "track {number} has more than 1 MiB of CodecPrivate"
         )));
     }
-    let nal_length = match (codec, private) {
-        (AVC, Some(avcc)) => Some(avcc_nal_length(avcc)?),
-        (HEVC, Some(hvcc)) => Some(hvcc_nal_length(hvcc)?),
-        (AVC | HEVC, None) => {
-            return Err(invalid(format!(
-                "track {number} ({codec}) without CodecPrivate"
-            )));
-        }
-        _ => None,
+    let wrong_type = match video {
+        true => codec.starts_with("A_"),
+        false => codec.starts_with("V_"),
     };
+    if wrong_type {
+        return Err(invalid(format!(
+            "track {number} of the type of another codec than {codec}"
+        )));
+    }
+    let media_type = codecs::media_type(codec, private.unwrap_or_default());
+    if video && media_type.is_some() && picture.is_none_or(|(width, height)| width * height == 0) {
+        return Err(invalid(format!("track {number} ({codec}) without a size")));
+    }
+    let frames = codecs::check(codec, private, audio)
+        .map_err(|(id, what)| (id, format!("track {number}: {what}")))?;
     Ok(Track {
         number,
         video,
-        nal_length,
+        media_type,
+        frames,
     })
 }
 
-/// Bytes of a NAL unit's length by an avcC, whose parameter sets must be readable.
-fn avcc_nal_length(avcc: &[u8]) -> Result<usize, Refused> {
-    let wrong = |what: String| invalid(format!("avcC: {what}"));
-    // The crate indexes into parameter sets before it checks that they are not empty.
-    let sizes = parameter_set_sizes(avcc).ok_or_else(|| wrong("cut off".into()))?;
-    if sizes.contains(&0) {
-        return Err(wrong("an empty parameter set".into()));
-    }
-    let record =
-        AvcDecoderConfigurationRecord::try_from(avcc).map_err(|e| wrong(format!("{e:?}")))?;
-    if record.num_of_sequence_parameter_sets() == 0
-        || record.picture_parameter_sets().next().is_none()
-    {
-        return Err(wrong("no SPS or no PPS".into()));
-    }
-    record
-        .create_context()
-        .map_err(|e| wrong(format!("{e:?}")))?;
-    match record.length_size_minus_one() {
-        2 => Err(wrong("NAL lengths of three bytes".into())),
-        less => Ok(usize::from(less) + 1),
-    }
-}
-
-/// Sizes of the SPS and PPS of an avcC.
-fn parameter_set_sizes(avcc: &[u8]) -> Option<Vec<usize>> {
-    let mut sizes = Vec::new();
-    let mut rest = avcc.get(5..)?;
-    for mask in [0x1F, 0xFF] {
-        let (&count, after) = rest.split_first()?;
-        rest = after;
-        for _ in 0..count & mask {
-            let (size, after) = rest.split_first_chunk::<2>()?;
-            let size = usize::from(u16::from_be_bytes(*size));
-            rest = after.get(size..)?;
-            sizes.push(size);
+/// PixelWidth and PixelHeight of a Video element; 0 where there is none.
+fn size(video: &[u8]) -> Result<(u64, u64), Refused> {
+    let (mut width, mut height) = (0, 0);
+    for (id, value) in children(video).map_err(invalid)? {
+        match id {
+            id::PIXEL_WIDTH => width = uint(value).map_err(invalid)?,
+            id::PIXEL_HEIGHT => height = uint(value).map_err(invalid)?,
+            _ => {}
         }
     }
-    Some(sizes)
+    Ok((
+        width.min(u64::from(u32::MAX)),
+        height.min(u64::from(u32::MAX)),
+    ))
 }
 
-/// Bytes of a NAL unit's length by an hvcC.
-fn hvcc_nal_length(hvcc: &[u8]) -> Result<usize, Refused> {
-    match (hvcc.first(), hvcc.get(21)) {
-        (Some(1), Some(byte)) if hvcc.len() >= 23 && byte & 3 != 2 => Ok(usize::from(byte & 3) + 1),
-        _ => Err(invalid("hvcC: not a decoder configuration record")),
+/// The Audio element, with Matroska's defaults.
+fn audio(element: &[u8]) -> Result<Audio, Refused> {
+    let mut audio = Audio {
+        rate: 8_000.0,
+        channels: 1,
+        bits: None,
+    };
+    for (id, value) in children(element).map_err(invalid)? {
+        match id {
+            id::SAMPLING_FREQUENCY => audio.rate = float(value).map_err(invalid)?,
+            id::CHANNELS => audio.channels = uint(value).map_err(invalid)?,
+            id::BIT_DEPTH => audio.bits = Some(uint(value).map_err(invalid)?),
+            _ => {}
+        }
+    }
+    match audio.rate > 0.0 && audio.channels > 0 {
+        true => Ok(audio),
+        false => Err(invalid("audio without channels or samples")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use test_case::test_case;
 
-    use super::super::sample::AVCC;
+    use super::super::sample;
     use super::*;
 
-    #[test]
-    fn a_real_avcc_is_taken() {
-        assert_eq!(avcc_nal_length(AVCC), Ok(4));
+    fn track(frames: Frames) -> Track {
+        Track {
+            number: 1,
+            video: true,
+            media_type: None,
+            frames,
+        }
     }
 
     #[test_case(&[0, 0, 0, 2, 1, 2, 0, 0, 0, 1, 9], true; "two units")]
@@ -253,29 +262,50 @@ mod tests {
     #[test_case(&[0, 0, 0, 0], false; "an empty unit")]
     #[test_case(&[], false; "no bytes")]
     fn nal_lengths_must_add_up(frame: &[u8], taken: bool) {
-        let track = Track {
-            number: 1,
-            video: true,
-            nal_length: Some(4),
-        };
+        let track = track(Frames::NalUnits(4));
         assert_eq!(track.check_frame(frame).is_ok(), taken);
     }
 
     #[test]
-    fn an_avcc_cut_anywhere_is_refused() {
-        for end in 0..AVCC.len() {
-            assert!(avcc_nal_length(&AVCC[..end]).is_err(), "cut at {end}");
+    fn frames_of_audio_are_what_the_codec_says() {
+        let aac = track(Frames::Aac);
+        assert!(aac.check_frame(&[0x21, 0x10]).is_ok());
+        assert!(aac.check_frame(&[0xFF, 0xF1, 0x4C]).is_err());
+        let stereo = track(Frames::Samples(2));
+        assert!(stereo.check_frame(&[0; 4]).is_ok());
+        assert!(stereo.check_frame(&[0; 3]).is_err());
+        for track in [aac, stereo] {
+            assert!(track.check_frame(&[]).is_err());
         }
     }
 
-    proptest! {
-        #[test]
-        fn no_avcc_makes_it_panic(changes in prop::collection::vec((0..AVCC.len(), any::<u8>()), 0..6)) {
-            let mut avcc = AVCC.to_vec();
-            for (at, byte) in changes {
-                avcc[at] = byte;
-            }
-            let _ = avcc_nal_length(&avcc);
-        }
+    #[test]
+    fn a_header_of_each_codec_is_taken() {
+        let tracks = [sample::hevc(1), sample::audio(2), sample::alaw(3)].concat();
+        let tracks = parse(&tracks).unwrap();
+        let said: Vec<_> = tracks
+            .iter()
+            .map(|track| (track.video, track.media_type))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                (true, Some("video/h265")),
+                (false, Some("audio/aac")),
+                (false, Some("audio/alaw"))
+            ]
+        );
+    }
+
+    #[test_case(2, "V_MPEG4/ISO/AVC", sample::AVCC, "the type of another codec")]
+    #[test_case(1, "A_AAC", &[0x12, 0x10], "the type of another codec")]
+    #[test_case(2, "A_AAC", &[0x11, 0x90], "48000 Hz, and SamplingFrequency 44100")]
+    #[test_case(2, "A_AAC", &[], "A_AAC without CodecPrivate")]
+    #[test_case(2, "A_MS/ACM", sample::ALAW, "1 channels, and not 2")]
+    #[test_case(1, "V_MPEGH/ISO/HEVC", sample::AVCC, "hvcC")]
+    fn what_does_not_fit_the_codec_is_refused(kind: u64, codec: &str, private: &[u8], what: &str) {
+        let refused = parse(&sample::track(1, kind, codec, private)).unwrap_err();
+        assert_eq!(refused.0, ErrorId::InvalidMkvData);
+        assert!(refused.1.contains(what), "{}", refused.1);
     }
 }

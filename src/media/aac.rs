@@ -2,7 +2,7 @@
 //!
 //! In: the record from caps, or what an ADTS header says. Out: what the sink must know of it, or the record.
 //!
-//! Does not belong here: ADTS frames ([`super::adts`]), decoding.
+//! Does not belong here: ADTS frames (`reframe`), decoding.
 
 use bytes::Bytes;
 use h264_reader::rbsp::{BitRead, BitReader, BitReaderError};

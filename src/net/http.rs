@@ -14,9 +14,10 @@ use aws_smithy_http_client::{
 };
 use reqwest::{ClientBuilder, tls};
 
+pub(crate) use super::proxy::is_password_wanted;
 use super::{
     Service, failure,
-    proxy::{self, Proxy},
+    proxy::Proxy,
     trust::{self, Trust},
 };
 use crate::{
@@ -116,16 +117,8 @@ impl Http {
     ) -> Failure {
         let mut failure = failure::transport(call, place, error);
         let message = &mut failure.message;
-        // Of rustls; the second is of a CA that has the name of one that is trusted, and another key.
-        let is_of_ca = ["UnknownIssuer", "peer certificate: BadSignature"]
-            .iter()
-            .any(|said| message.contains(said));
-        let remedy = if is_of_ca {
-            Some(self.trust.remedy())
-        } else {
-            self.proxy.remedy(message)
-        };
-        if proxy::is_password_wanted(message) {
+        let remedy = self.remedy(message);
+        if is_password_wanted(message) {
             failure.cause = Cause::Answer {
                 status: 407,
                 code: String::new(),
@@ -138,6 +131,15 @@ impl Http {
         failure
     }
 
+    /// What can be done about a failure on the way, if it is the proxy's or that of a CA; `said` is all that is known of it.
+    pub(crate) fn remedy(&self, said: &str) -> Option<String> {
+        if is_of_ca(said) {
+            Some(self.trust.remedy())
+        } else {
+            self.proxy.remedy(said)
+        }
+    }
+
     /// An answer of a proxy, with more than its status.
     pub(crate) fn explained(&self, mut failure: Failure) -> Failure {
         if let Cause::Answer { status: 407, .. } = failure.cause
@@ -147,6 +149,14 @@ impl Http {
         }
         failure
     }
+}
+
+/// Nobody who is trusted has signed the server's certificate, in the words of rustls; the second are of a CA that has the
+/// name of one that is trusted, and another key.
+pub(crate) fn is_of_ca(said: &str) -> bool {
+    ["UnknownIssuer", "peer certificate: BadSignature"]
+        .iter()
+        .any(|words| said.contains(words))
 }
 
 #[cfg(test)]

@@ -123,8 +123,8 @@ impl Service {
     }
 }
 
-/// Where credentials come from.
-#[derive(Clone, Debug)]
+/// Where credentials come from. `Debug` shows no key.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Credentials {
     /// Given, and never refreshed.
@@ -146,4 +146,16 @@ pub enum Credentials {
     /// The default chain of the AWS SDKs: environment, profiles (with SSO and processes), web identity, containers,
     /// instance roles.
     DefaultChain,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Static { .. } => f.write_str("Static { … }"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::FileElseChain(path) => f.debug_tuple("FileElseChain").field(path).finish(),
+            Self::Iot(iot) => f.debug_tuple("Iot").field(iot).finish(),
+            Self::DefaultChain => f.write_str("DefaultChain"),
+        }
+    }
 }

@@ -121,7 +121,7 @@ impl Proxy {
 }
 
 /// A proxy has answered with status 407, inside of a client.
-pub(super) fn is_password_wanted(said: &str) -> bool {
+pub(crate) fn is_password_wanted(said: &str) -> bool {
     said.contains(FAILED) && said.contains(WANTS_PASSWORD)
 }
 

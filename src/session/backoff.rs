@@ -71,6 +71,23 @@ mod tests {
         }
     }
 
+    /// A service that refuses at once is asked at most 8 times in the first 2 s, and 30 times in the first minute.
+    #[test]
+    fn attempts_are_bounded_whatever_the_dice_say() {
+        for seed in 0..100_000 {
+            let mut backoff = Backoff::new(seed);
+            let mut elapsed = Duration::ZERO;
+            let attempts = std::iter::repeat_with(|| {
+                elapsed += backoff.next();
+                elapsed
+            });
+            let minute = Duration::from_secs(60);
+            let attempts: Vec<_> = attempts.take_while(|at| *at <= minute).collect();
+            let first = attempts.partition_point(|at| *at <= Duration::from_secs(2));
+            assert!(first <= 8 && attempts.len() <= 30, "{seed}: {attempts:?}");
+        }
+    }
+
     #[test]
     fn two_elements_do_not_wait_alike() {
         let waits = |seed| {

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Event, LOSS_WINDOW, Loss, Session};
 use crate::{
     definition::StreamingType,
-    fragment::{Block, DropReason, Fragment, FragmentId, Placed},
+    fragment::{Block, DropReason, Fragment, FragmentId, Placed, is_video},
     media::{Frame, TrackNumber},
     mkv,
     time::{Mono, Timecode, Timestamp},
@@ -31,6 +31,8 @@ impl Session {
         self.flush();
         self.cutter.end_fragment();
         self.complete();
+        // What comes next is another frame than the one that waited for room, if any comes.
+        self.full = false;
     }
 
     /// A frame of this track and this many bytes needs not wait. Always true but offline.
@@ -41,9 +43,7 @@ impl Session {
             return true;
         }
         if self.lanes.are_many() {
-            return !self
-                .lanes
-                .must_wait(track, bytes, self.definition.storage / 2);
+            return !self.must_wait(track, bytes);
         }
         let begins = key || !self.cutter.is_open();
         let fits = self.fits_offline(bytes + Block::OVERHEAD, begins);
@@ -75,7 +75,7 @@ impl Session {
         if self.is_stopped() || self.ending.is_some_and(|ending| ending.stop) {
             return Err(Refused::Stopped);
         }
-        self.last_frame = now;
+        self.seen = now;
         let bytes = frame.payload.len() as u64;
         if self.lanes.are_many() {
             self.queue(now, frame, anyway)?;
@@ -133,9 +133,14 @@ impl Session {
             if !self.cutter.is_open() {
                 self.complete();
             }
-            let first_of_its_kind = !self.losses.contains_key(&reason);
             self.lose(now, reason, 1, frame.pts, frame.pts);
-            if first_of_its_kind && reason == DropReason::NoKeyFrame {
+            // Sound comes before the first picture wherever there is a microphone, and that one is a key frame.
+            let needs = reason == DropReason::NoKeyFrame
+                && self.cutter.track(frame.track).is_some_and(is_video);
+            if needs
+                && let Some(loss) = self.losses.get_mut(&reason)
+                && !mem::replace(&mut loss.asked, true)
+            {
                 self.tell(Event::KeyFrameNeeded);
             }
         }
@@ -153,6 +158,7 @@ impl Session {
     }
 
     fn keep(&mut self, now: Mono, frame: &Frame, block: Block, begins: Option<Timecode>) {
+        self.last_frame = now;
         if let Some(timecode) = begins {
             let (tracks, absent) = self.header(frame);
             self.store.begin(Fragment {
@@ -268,6 +274,7 @@ impl Session {
             frames: 0,
             from,
             to,
+            asked: false,
         });
         loss.frames += frames;
         loss.from = loss.from.min(from);
@@ -277,12 +284,12 @@ impl Session {
 
     pub(super) fn tell_losses(&mut self) {
         self.losses_due = None;
-        for (reason, Loss { frames, from, to }) in mem::take(&mut self.losses) {
+        for (reason, loss) in mem::take(&mut self.losses) {
             self.tell(Event::FramesDropped {
                 reason,
-                frames,
-                from,
-                to,
+                frames: loss.frames,
+                from: loss.from,
+                to: loss.to,
             });
         }
     }

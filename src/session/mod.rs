@@ -25,6 +25,7 @@ mod end;
 mod event;
 mod frames;
 mod link;
+mod members;
 mod pace;
 pub(crate) mod policy;
 mod prepare;
@@ -51,11 +52,11 @@ pub use tags::{EventMetadata, InvalidMetadata, MAX_METADATA};
 
 use backoff::Backoff;
 use end::Ending;
+use members::Member;
 use pace::Pace;
 use policy::{Action, Before};
 use pressure::Pressure;
 use state::{State, Step};
-use tracks::Member;
 
 use crate::{
     definition::{StreamDefinition, StreamingType},
@@ -143,6 +144,8 @@ struct Loss {
     frames: u64,
     from: Timestamp,
     to: Timestamp,
+    /// A key frame was asked for because of it.
+    asked: bool,
 }
 
 /// Between a lost connection and the next PERSISTED: a service that takes a connection and cuts it again is still away.
@@ -170,8 +173,10 @@ pub struct Session {
     stats: Stats,
     losses: BTreeMap<DropReason, Loss>,
     losses_due: Option<Mono>,
-    /// When the last frame came.
+    /// When the last frame came that was kept.
     last_frame: Mono,
+    /// The newest `now` that was given, for calls that have none.
+    seen: Mono,
     pressure: Pressure,
     /// The way to the service is lost, or was found again but has not proved itself.
     outage: Option<Outage>,
@@ -211,6 +216,7 @@ impl Session {
             losses: BTreeMap::new(),
             losses_due: None,
             last_frame: Mono::ZERO,
+            seen: Mono::ZERO,
             pressure: Pressure::default(),
             outage: None,
             ending: None,
@@ -265,6 +271,7 @@ impl Session {
 
     /// What to do next. Poll until it says [`Output::Wait`].
     pub fn poll(&mut self, now: Mono) -> Output {
+        self.seen = now;
         self.expire(now);
         self.pump(now);
         self.advance(now);
@@ -283,6 +290,7 @@ impl Session {
 
     /// What came from the network.
     pub fn handle(&mut self, now: Mono, input: Input<'_>) {
+        self.seen = now;
         match (input, self.state.call()) {
             (Input::Described(described), Some(Call::Describe)) => self.described(now, described),
             (Input::Done(done), Some(call)) if done == call => self.done(now, call),

@@ -154,7 +154,7 @@ pub(crate) fn on_failure(failure: &Failure, before: Before) -> Action {
         Cause::Transport if failure.call == Call::PutMedia => return Action::Resolve,
         Cause::Transport => return Action::Retry,
         Cause::Request => return Action::GiveUp(Fatal::Settings),
-        Cause::Credentials if before != Before::Nothing => return Action::RetrySlowly,
+        Cause::Credentials if streaming => return Action::RetrySlowly,
         Cause::Credentials => return Action::GiveUp(Fatal::NotAuthorized),
         Cause::Answer { status, code, .. } => (*status, code.as_str()),
     };

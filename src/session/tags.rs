@@ -194,6 +194,6 @@ impl Session {
 
     fn has_room_for(&mut self, cost: u64) -> bool {
         let is_offline = self.definition.streaming_type == StreamingType::Offline;
-        is_offline || self.evict_for(self.last_frame, cost)
+        is_offline || self.evict_for(self.seen, cost)
     }
 }

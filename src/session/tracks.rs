@@ -1,49 +1,15 @@
 //! Several tracks: which there are, which are missing, and how their frames come to stand in one order.
 //!
-//! Belongs here: what the tracks of a stream are and become, and which of them a fragment declares. Does not belong here:
-//! the order itself (`fragment::interleave`), a frame's way into the store (`frames`).
-
-use std::time::Duration;
+//! Belongs here: what the tracks of a stream are and become, and when their frames go on. Does not belong here:
+//! the order itself (`fragment::interleave`), which of them a fragment declares (`members`), the store (`frames`).
 
 use super::{Event, Refused, Session};
 use crate::{
     definition::{Invalid, StreamingType},
-    fragment::{
-        Before, DropReason, Entry, Fragment, MAX_TRACKS, Placed, Tracks, WINDOW, cost_in_lane,
-        is_video,
-    },
+    fragment::{Before, DropReason, Entry, Fragment, MAX_TRACKS, Tracks, WINDOW, cost_in_lane},
     media::{Frame, Track, TrackNumber},
     time::{Mono, Timestamp},
 };
-
-/// A live track that was missing and is back comes and goes with a session each time. Not more often than this, as media
-/// goes: what comes sooner is left out.
-const REJOIN: Duration = Duration::from_secs(10);
-
-/// One of several tracks.
-pub(super) struct Member {
-    number: TrackNumber,
-    /// It is left out until it is back.
-    out: bool,
-    /// That was told.
-    told: bool,
-    /// A frame of it came since.
-    back: bool,
-    /// When it was back for the last time.
-    joined: Option<Timestamp>,
-}
-
-impl Member {
-    fn new(number: TrackNumber) -> Self {
-        Self {
-            number,
-            out: false,
-            told: false,
-            back: false,
-            joined: None,
-        }
-    }
-}
 
 impl Session {
     /// The tracks of the frames that follow. Other tracks than before begin a new PutMedia session at the next key frame.
@@ -191,11 +157,8 @@ impl Session {
             self.lose(now, DropReason::NoTrack, 1, frame.pts, frame.pts);
             return Ok(());
         }
-        let storage = self.definition.storage;
         match self.definition.streaming_type {
-            StreamingType::Offline
-                if !anyway && self.lanes.must_wait(number, bytes, storage / 2) =>
-            {
+            StreamingType::Offline if !anyway && self.must_wait(number, bytes) => {
                 return Err(Refused::Full(frame));
             }
             StreamingType::Offline => {}
@@ -209,6 +172,14 @@ impl Session {
         }
         self.lanes.push(now, frame);
         Ok(())
+    }
+
+    /// Offline: there is no room for a frame of this track, or the others are too far behind. Half of the storage is for
+    /// what waits for them.
+    pub(super) fn must_wait(&self, number: TrackNumber, bytes: u64) -> bool {
+        let storage = self.definition.storage;
+        let limit = storage.saturating_sub(self.store.bytes()).min(storage / 2);
+        self.lanes.must_wait(number, bytes, limit)
     }
 
     /// Realtime: what waits gives way to the store, where whole fragments can be taken out.
@@ -259,7 +230,7 @@ impl Session {
         }
         self.flushing = true;
         while let Some(entry) = self.lanes.pop_any() {
-            self.pass(self.last_frame, entry, true);
+            self.pass(self.seen, entry, true);
         }
         while let Some((number, before)) = self.lanes.take_before() {
             self.take_effect(number, before);
@@ -340,185 +311,6 @@ impl Session {
         self.cutter.set_track(track);
         if !self.lanes.are_many() {
             self.cutter.set_lead(Some(number));
-        }
-    }
-
-    /// The place of a frame, among those of the other tracks.
-    pub(super) fn place(&mut self, frame: &Frame) -> Placed {
-        if !self.lanes.are_many() {
-            return self.cutter.place(frame);
-        }
-        let lead = self.lead(Some(frame));
-        self.cutter.set_lead(lead);
-        let placed = self.cutter.place(frame);
-        match placed {
-            Placed::Continues { .. } => self.join(frame).unwrap_or(placed),
-            // It begins another session anyway, in which its time may be earlier.
-            Placed::Dropped(DropReason::Timecode)
-                if lead == Some(frame.track) && self.is_out(frame.track) =>
-            {
-                self.cutter.restart();
-                self.complete();
-                self.cutter.place(frame)
-            }
-            _ => placed,
-        }
-    }
-
-    /// The frame goes into the open fragment if that declares its track, or may still do so.
-    fn join(&mut self, frame: &Frame) -> Option<Placed> {
-        let number = frame.track;
-        let open = self.store.open()?;
-        if open.tracks.iter().any(|track| track.number() == number) {
-            return None;
-        }
-        if let Some(track) = self.cutter.track(number).cloned()
-            && !open.is_settled()
-        {
-            self.store.join(track);
-            return None;
-        }
-        if let Some(member) = self.member(number) {
-            (member.out, member.back) = (true, true);
-        }
-        Some(Placed::Dropped(DropReason::NoTrack))
-    }
-
-    /// The track whose key frames begin fragments: the first of video that is there, else the first that is there. `frame`:
-    /// whose turn it is.
-    pub(super) fn lead(&self, frame: Option<&Frame>) -> Option<TrackNumber> {
-        let is_there = |member: &&Member| {
-            let number = member.number;
-            let comes = frame.is_some_and(|frame| frame.track == number);
-            let is_back = comes && frame.is_some_and(|frame| frame.key || self.goes_on(number));
-            let is_over =
-                self.lanes.is_over(number) || (self.flushing && self.lanes.is_empty(number));
-            (!member.out || is_back) && (comes || !is_over)
-        };
-        let there = || {
-            let members = self.members.iter().filter(is_there);
-            members.filter_map(|member| self.cutter.track(member.number))
-        };
-        let lead = there()
-            .find(|track| is_video(track))
-            .or_else(|| there().next());
-        let lead = lead.map(Track::number);
-        lead.or_else(|| frame.map(|frame| frame.track))
-    }
-
-    /// The open fragment declares this track, and nothing of it is missing.
-    fn goes_on(&self, number: TrackNumber) -> bool {
-        let declares = |open: &Fragment| open.tracks.iter().any(|track| track.number() == number);
-        self.cutter.is_intact(number) && self.store.open().is_some_and(declares)
-    }
-
-    /// What the fragment that begins with this frame is to declare, and which of it has no frame in it yet.
-    pub(super) fn header(&mut self, frame: &Frame) -> (Tracks, u8) {
-        if self.lanes.are_many() {
-            let others: Vec<_> = self.lanes.numbers().collect();
-            for number in others.into_iter().filter(|other| *other != frame.track) {
-                if let Some(track) = self.lanes.take_next_track(number) {
-                    self.cutter.set_track(track);
-                }
-            }
-        }
-        let Some(all) = self.cutter.tracks().cloned() else {
-            return (Tracks::default(), 0);
-        };
-        if !self.lanes.are_many() {
-            return (all, 0);
-        }
-        let offline = self.definition.streaming_type == StreamingType::Offline;
-        let mut declared = 0_u8;
-        for (place, track) in all.iter().enumerate() {
-            let number = track.number();
-            let begins = number == frame.track;
-            let is_over = self.lanes.is_over(number);
-            let waits = !self.lanes.is_empty(number);
-            let Some(member) = self.member(number) else {
-                continue;
-            };
-            let rests = member
-                .joined
-                .is_some_and(|joined| frame.pts.saturating_since(joined) < REJOIN);
-            let is_back = member.out && (member.back || waits) && !rests;
-            let is_there = if member.out {
-                is_back || offline
-            } else {
-                !is_over
-            };
-            if begins || is_there {
-                if member.out {
-                    member.joined = Some(frame.pts);
-                }
-                (member.out, member.back) = (false, false);
-                declared |= 1 << place;
-            }
-        }
-        let is_declared = |place: usize| declared & (1 << place) != 0;
-        let tracks: Tracks = if (0..all.len()).all(is_declared) {
-            all
-        } else {
-            let some = all.iter().enumerate();
-            some.filter(|(place, _)| is_declared(*place))
-                .map(|(_, track)| track.clone())
-                .collect()
-        };
-        let absent = (1_u8 << tracks.len()) - 1;
-        (tracks, absent)
-    }
-
-    /// The open fragment, if any, is complete, without the tracks that have no frame in it.
-    pub(super) fn complete(&mut self) {
-        for number in self.store.complete() {
-            self.left_out(number);
-        }
-    }
-
-    /// A track that is not over gave nothing.
-    fn left_out(&mut self, number: TrackNumber) {
-        if self.lanes.is_over(number) {
-            return;
-        }
-        let Some(member) = self.member(number) else {
-            return;
-        };
-        member.out = true;
-        if !std::mem::replace(&mut member.told, true) {
-            self.tell(Event::TrackMissing { track: number });
-        }
-    }
-
-    /// A frame of this track has its place.
-    pub(super) fn is_back(&mut self, number: TrackNumber) {
-        let Some(member) = self.member(number) else {
-            return;
-        };
-        member.out = false;
-        if std::mem::take(&mut member.told) {
-            self.tell(Event::TrackRestored { track: number });
-        }
-    }
-
-    fn is_out(&self, number: TrackNumber) -> bool {
-        let mut members = self.members.iter();
-        members.any(|member| member.number == number && member.out)
-    }
-
-    fn member(&mut self, number: TrackNumber) -> Option<&mut Member> {
-        self.members
-            .iter_mut()
-            .find(|member| member.number == number)
-    }
-
-    /// A member for each lane, in the same order.
-    fn remember_members(&mut self) {
-        let mut before = std::mem::take(&mut self.members);
-        for number in self.lanes.numbers() {
-            let known = before.iter().position(|member| member.number == number);
-            let member = known.map(|known| before.swap_remove(known));
-            self.members
-                .push(member.unwrap_or_else(|| Member::new(number)));
         }
     }
 }

@@ -5,10 +5,13 @@ mod container;
 mod errors;
 mod instance;
 mod iot;
+mod lacking;
 mod outlived;
 mod proxy;
 mod region;
+mod sso;
 mod sts;
+mod way;
 
 use std::time::Duration;
 

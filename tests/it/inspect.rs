@@ -81,6 +81,8 @@ fn each_property_explains_itself() {
         ("ms", "milliseconds"),
         ("s", "seconds"),
         ("MiB", "MiB"),
+        ("fps", "frames"),
+        ("bit/s", "bits"),
     ];
     for property in own_properties(&element) {
         let name = property.name();
@@ -186,6 +188,9 @@ fn text(value: &glib::Value) -> Option<String> {
         return structure.map(|structure| structure.to_string());
     }
     if let Ok(number) = value.get::<u32>() {
+        return Some(number.to_string());
+    }
+    if let Ok(number) = value.get::<u64>() {
         return Some(number.to_string());
     }
     if let Ok(truth) = value.get::<bool>() {

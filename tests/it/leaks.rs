@@ -1,6 +1,6 @@
-//! Each test that uses GStreamer is watched (`support/leaks.rs`): that the watch is awake.
+//! Each test that uses GStreamer is watched (`support/leaks.rs`), and no warning passes: that the watch is awake.
 
-use std::process::ExitStatus;
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
 
 use gst::prelude::*;
 use test_case::test_case;
@@ -40,4 +40,26 @@ fn a_test_that_leaves_nothing_behind_is_not_ended() {
         return;
     }
     alone::run("").assert_success();
+}
+
+/// A warning of GLib ends the process of a test, also when nobody has set `G_DEBUG`.
+#[test]
+fn a_warning_ends_a_test() {
+    if alone::task().is_some() {
+        init();
+        gst::glib::g_warning!("a test", "something is odd");
+        println!("it goes on");
+        return;
+    }
+    let mut command = alone::command("warn");
+    command.env_remove("G_DEBUG");
+    let Ended {
+        status,
+        stdout,
+        stderr,
+    } = alone::end(command);
+    assert!(stderr.contains("something is odd"), "{stderr}");
+    let signal = status.and_then(|status| status.signal());
+    assert!(signal.is_some(), "{status:?}: {stdout}");
+    assert!(!stdout.contains("it goes on"), "{stdout}");
 }

@@ -4,6 +4,8 @@ mod application;
 mod caps;
 mod eos;
 mod flush;
+mod idle;
+mod long_gop;
 mod offline;
 mod segments;
 mod states;

@@ -150,6 +150,7 @@ fn sources_of_credentials_are_told() {
     assert_eq!(sources["container"], container.as_str());
     assert_eq!(sources["instance"], endpoint.as_str());
     assert_eq!(sources["sts"], endpoint.as_str());
+    assert_eq!(sources["sso"], endpoint.as_str());
     let iot = sources["iot"].as_str().unwrap();
     assert_ne!(Some(iot), endpoint.strip_prefix("http://"));
     std::net::TcpStream::connect(iot).unwrap();
@@ -160,8 +161,10 @@ fn sources_of_credentials_are_told() {
     assert_eq!(sources["role_alias"], "kvs-local-alias");
     assert_eq!(sources["dir"], below.to_str().unwrap());
     let token = sources["web_identity_token_file"].as_str().unwrap();
+    let login = sources["sso_token_file"].as_str().unwrap();
     for file in [
         Path::new(token),
+        Path::new(login),
         &below.join("ca.pem"),
         &below.join("rsa.pem"),
     ] {

@@ -1,5 +1,9 @@
 //! The scripts of `pipelines/`, run as they are written, with the environment that their comments name.
 
+mod cameras;
+mod files;
+mod iot;
+
 use std::{
     collections::BTreeSet,
     os::unix::fs::symlink,
@@ -7,14 +11,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-use gst::prelude::*;
 use gstkvssink::local::Local;
 use test_case::test_case;
 
 use super::support::{
-    PATIENCE, Pipeline, accounts,
+    PATIENCE,
     media::{self, AccessUnit},
-    properties,
     scripts::{Ended, Process, root, script, with_service},
     service,
     stored::{self, from_first},
@@ -23,7 +25,20 @@ use super::support::{
 /// A script that is added gets a test here.
 #[test]
 fn each_script_has_a_test() {
-    let tested = ["mp4-file", "rtsp-camera", "test-source", "v4l2-camera"];
+    let tested = [
+        "camera-microphone",
+        "iot-test-source",
+        "libcamera-camera",
+        "mkv-file",
+        "mp4-file",
+        "mp4-file-audio",
+        "rtsp-camera",
+        "rtsp-camera-audio",
+        "test-source",
+        "test-source-no-parser",
+        "ts-file",
+        "v4l2-camera",
+    ];
     let there: BTreeSet<_> = std::fs::read_dir(root().join("pipelines"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -62,8 +77,13 @@ fn mp4_file_sends_all_of_a_file() {
 }
 
 /// Scripts that need an argument say so.
+#[test_case("iot-test-source")]
+#[test_case("mkv-file")]
 #[test_case("mp4-file")]
+#[test_case("mp4-file-audio")]
 #[test_case("rtsp-camera")]
+#[test_case("rtsp-camera-audio")]
+#[test_case("ts-file")]
 fn a_missing_argument_is_asked_for(name: &str) {
     let local = service();
     let ended = run(script(name), &local);
@@ -73,11 +93,12 @@ fn a_missing_argument_is_asked_for(name: &str) {
     assert!(local.requests().is_empty());
 }
 
-/// test-source: so many frames, 25 a second.
-#[test]
-fn test_source_sends_so_many_frames() {
+/// test-source: so many frames, 25 a second; also straight from the encoder, without a parser.
+#[test_case("test-source")]
+#[test_case("test-source-no-parser")]
+fn test_source_sends_so_many_frames(name: &str) {
     let local = service();
-    let mut command = script("test-source");
+    let mut command = script(name);
     command.arg("60");
     run(command, &local).assert_success();
     stored::assert_readable(&only_file(&local));
@@ -110,54 +131,6 @@ fn test_source_ends_at_ctrl_c_after_the_upload() {
     assert_eq!(stored, frames.len());
 }
 
-/// rtsp-camera: everything that a camera sends, from its first client to its goodbye; also if it asks who is there, and
-/// if it sends B-frames.
-#[test_case(&[], &[]; "that lets everybody in")]
-#[test_case(&["--user", "u", "--password", "p"], &[("RTSP_USER", "u"), ("RTSP_PASSWORD", "p")]; "that asks for a password")]
-#[test_case(&["--bframes", "2"], &[]; "with B-frames")]
-fn rtsp_camera_sends_all_of_a_camera(camera: &[&str], environment: &[(&str, &str)]) {
-    let local = service();
-    let (camera, uri) = start_camera(camera);
-    let mut command = script("rtsp-camera");
-    command.arg(uri).envs(environment.iter().copied());
-    run(command, &local).assert_success();
-    camera.end().assert_success();
-    // Their times are those of the jitter buffer, so they say nothing of the camera's.
-    let frames = frames(&local);
-    let keys: Vec<_> = frames.iter().map(|frame| frame.key).collect();
-    let expected: Vec<_> = (0..50).map(|frame| frame % 25 == 0).collect();
-    assert_eq!(keys, expected);
-}
-
-/// v4l2-camera needs a camera. Its launch line is what the shell makes of the script; GStreamer takes it as it is, and
-/// with a picture instead of the camera, raw or JPEG as cameras have it, it sends everything.
-#[test_case("video/x-raw,format=YUY2,width=640,height=480,framerate=30/1"; "raw")]
-#[test_case("video/x-raw,format=I420,width=640,height=480,framerate=30/1 ! jpegenc"; "with JPEG")]
-fn v4l2_camera_sends_all_of_a_picture(picture: &str) {
-    let local = service();
-    let line = launch_line("v4l2-camera");
-    drop(Pipeline::new(&line));
-    let source = "v4l2src device=/dev/video0 !";
-    assert!(line.starts_with(source), "{line}");
-    let line = line
-        .replace(
-            source,
-            &format!("videotestsrc num-buffers=90 ! {picture} !"),
-        )
-        .replace(
-            "! kvssink ",
-            &format!("! kvssink name=sink {} ", properties(&local)),
-        );
-    let pipeline = Pipeline::new(&line);
-    pipeline.run().assert_clean();
-    assert_eq!(accounts(&pipeline.stats("sink")), [90, 90, 0, 0]);
-    let name: String = pipeline.element("sink").property("stream-name");
-    assert_eq!(name, "v4l2-camera");
-    let fragments = local.fragments(&name);
-    let frames: Vec<_> = fragments.iter().map(|fragment| fragment.frames).collect();
-    assert_eq!(frames, [60, 30]);
-}
-
 const STREAM: &str = "script";
 
 fn run(command: Command, local: &Local) -> Ended {
@@ -175,21 +148,6 @@ fn only_file(local: &Local) -> PathBuf {
         panic!("{files:?}")
     };
     file.clone()
-}
-
-/// A camera that sends 50 frames, and its URI.
-fn start_camera(arguments: &[&str]) -> (Process, String) {
-    let mut command = Command::new("/usr/bin/python3");
-    command
-        .arg(root().join("tests/tools/rtsp_camera.py"))
-        .args(["--frames", "50"])
-        .args(arguments)
-        // It is not what is tested.
-        .env_remove("G_DEBUG");
-    let mut camera = Process::start(command);
-    let line = camera.line();
-    let uri = line.strip_prefix("READY ").unwrap().to_owned();
-    (camera, uri)
 }
 
 /// The launch line of a script, as `gst-launch-1.0` would get it: another program of this name writes its arguments.

@@ -166,6 +166,12 @@ fn one_bad_fragment_does_not_end_the_stream(id: u32) {
     );
     assert!(rejected > 0, "{:#?}", fed.heard);
     assert_eq!(rejected + rest, 10, "{:#?}", fed.heard);
+    let [skipped] = fed.heard.told("kvs-fragment-skipped")[..] else {
+        panic!("it was not told: {:#?}", fed.heard)
+    };
+    assert_eq!(skipped.get::<u64>("timecode").unwrap(), timecode);
+    assert_eq!(skipped.get::<u32>("error-id").unwrap(), id);
+    assert_eq!(skipped.get::<u64>("frames").unwrap(), rejected);
     assert!(fed.heard.errors("sink").is_empty(), "{:#?}", fed.heard);
     let mut expected = clip.hashes();
     expected.drain(20..30);

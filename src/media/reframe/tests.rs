@@ -1,3 +1,8 @@
+#![expect(
+    clippy::unusual_byte_groupings,
+    reason = "bits are grouped by the fields that they are"
+)]
+
 use proptest::prelude::*;
 use test_case::test_case;
 

@@ -3,7 +3,10 @@
 //!
 //! The parts are those of `aws-config`; they are put together here so that the log can say which one has credentials,
 //! and so that what is near (container, instance) is not asked through a proxy.
-//! They are made anew each time: files and variables of profiles may have changed.
+//! They are made anew each time: files of profiles may have changed. The variables of the environment cannot: those of a
+//! process are what they were when it was started, and keys in them, as those of `access-key`, are never others.
+
+use std::env;
 
 use aws_config::{
     Region,
@@ -20,8 +23,11 @@ use aws_credential_types::{
     provider::{ProvideCredentials, error::CredentialsError},
 };
 
-use super::{NoKeys, refusal::is_settled};
-use crate::net::{failure, http::Http, signing_clock::SigningClock};
+use super::{
+    NoKeys, instance,
+    link::{Link, Profile},
+};
+use crate::net::{http::Http, signing_clock::SigningClock};
 
 /// The chain, with what all of its parts have in common.
 #[derive(Clone, Debug)]
@@ -35,8 +41,8 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// The first that has credentials, and what it is called.
-    pub(super) async fn keys(&self, region: &str) -> Result<(String, Keys), CredentialsError> {
+    /// The first that has credentials.
+    pub(super) async fn keys(&self, region: &str) -> Result<(Link, Keys), CredentialsError> {
         let near = ProviderConfig::without_region()
             .with_region(Some(Region::new(region.to_owned())))
             .with_time_source(self.clock.clone());
@@ -51,10 +57,11 @@ impl Chain {
         }
         let profile = profile.build();
         if let Some(name) = &self.profile {
+            let link = Link::Profile(Profile::Property(name.clone()));
             let found = Box::pin(profile.provide_credentials()).await;
             return match found {
-                Ok(keys) => Ok((format!("aws-profile {name}"), keys)),
-                Err(error) => Err(of_profile(name, &error)),
+                Ok(keys) => Ok((link, keys)),
+                Err(error) => Err(link.failed(&error, &self.http)),
             };
         }
         let environment = EnvironmentVariableCredentialsProvider::new();
@@ -63,28 +70,37 @@ impl Chain {
             .build();
         let container = EcsCredentialsProvider::builder().configure(&near).build();
         let instance = ImdsCredentialsProvider::builder().configure(&near).build();
-        let links: [(&str, &dyn ProvideCredentials); 5] = [
-            ("the environment", &environment),
-            ("the profile", &profile),
-            ("web identity", &web_identity),
-            ("the container's endpoint", &container),
-            ("the instance's metadata", &instance),
+        let named = env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+        let named = named.map_or(Profile::Default, Profile::Variable);
+        let links: [(Link, &dyn ProvideCredentials); 5] = [
+            (Link::Environment, &environment),
+            (Link::Profile(named), &profile),
+            (Link::WebIdentity, &web_identity),
+            (Link::Container, &container),
+            (Link::Instance, &instance),
         ];
-        let mut said = Vec::new();
-        for (name, link) in links {
-            match Box::pin(link.provide_credentials()).await {
-                Ok(keys) => return Ok((name.to_owned(), keys)),
-                Err(CredentialsError::CredentialsNotLoaded(_)) => said.push(name),
-                Err(error) => {
-                    let text = format!("{name} gives no credentials: {}", failure::chain(&error));
-                    return Err(as_bad_as(&error, text));
+        let mut asked = Vec::new();
+        let mut meant = None;
+        for (link, provider) in links {
+            match Box::pin(provider.provide_credentials()).await {
+                Ok(keys) => return Ok((link, keys)),
+                Err(error @ CredentialsError::CredentialsNotLoaded(_)) => {
+                    meant = meant.or_else(|| link.missing(&error));
+                    if link == Link::Instance && instance::may_answer_later(&error) {
+                        return Err(link.away(&error));
+                    }
+                    asked.push(link.to_string());
                 }
+                Err(error) => return Err(link.failed(&error, &self.http)),
             }
         }
-        let text = format!(
-            "no credentials anywhere: not in iot-certificate, access-key and secret-key, or credential-path; nor in {}; set one of them",
-            said.join(", ")
-        );
+        let nor = format!("nor in {}", asked.join(", "));
+        let text = match meant {
+            Some(why) => format!("{why}; {nor} are any"),
+            None => format!(
+                "no credentials anywhere: not in iot-certificate, access-key and secret-key, or credential-path; {nor}; set one of them"
+            ),
+        };
         Err(CredentialsError::not_loaded(NoKeys(text)))
     }
 
@@ -102,27 +118,5 @@ impl Chain {
         let config = ProviderConfig::without_region().with_time_source(self.clock.clone());
         let instance = ImdsRegionProvider::builder().configure(&config).build();
         Some(instance.region().await?.to_string())
-    }
-}
-
-fn of_profile(name: &str, error: &CredentialsError) -> CredentialsError {
-    let why = failure::chain(error);
-    let remedy = if why.contains("SSO") {
-        "`aws sso login` renews it"
-    } else {
-        "see ~/.aws/config and ~/.aws/credentials, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE"
-    };
-    let text = format!("aws-profile: {name} gives no credentials: {why}; {remedy}");
-    as_bad_as(error, text)
-}
-
-/// The same kind, in other words: one that mends by itself does so. What STS refuses for good does not.
-fn as_bad_as(error: &CredentialsError, text: String) -> CredentialsError {
-    match error {
-        _ if is_settled(&text) => CredentialsError::invalid_configuration(NoKeys(text)),
-        CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => {
-            CredentialsError::invalid_configuration(NoKeys(text))
-        }
-        _ => CredentialsError::provider_error(NoKeys(text)),
     }
 }

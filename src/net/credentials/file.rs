@@ -16,15 +16,23 @@ use aws_credential_types::{
     provider::{self, error::CredentialsError},
 };
 
+use zeroize::Zeroizing;
+
 use super::NoKeys;
-use crate::net::credential_file::{self, FileCredentials};
+use crate::net::{
+    clock::system_now,
+    credential_file::{self, FileCredentials},
+};
 
 /// Most that is read of a file: credentials and certificates are a few KiB.
-const MAX_BYTES: u64 = 64 << 10;
+const MAX_BYTES: usize = 64 << 10;
 /// How often a file that is missing or not whole is looked at again, and how far apart: 4 s, longer than a rewrite takes,
 /// and below `completion-timeout`.
-const LOOKS: u32 = if cfg!(test) { 4 } else { 40 };
+const LOOKS: u32 = if cfg!(test) { 15 } else { 40 };
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// For how many looks a file without the end of its line is to stay the same, or how old it is to be in looks: 1 s, longer
+/// than a writer stops within a line.
+const SETTLES: u32 = 10;
 
 /// A file that somebody rewrites before its credentials end.
 #[derive(Clone, Debug)]
@@ -36,17 +44,21 @@ impl CredentialFile {
     }
 
     pub(super) async fn keys(&self) -> provider::Result {
-        let mut looks = 0;
+        let (mut looks, mut same) = (0, 0);
         let mut before = None;
         let found = loop {
-            let (found, ends) = match self.read().await {
-                Ok((found, ends)) => (Ok(found), ends),
+            let (found, is_whole) = match self.read().await {
+                Ok((found, is_whole)) => (Ok(found), is_whole),
                 Err(why) => (Err(why), false),
             };
             looks += 1;
-            // Without the end of its line, the last word may not be whole: it is to stay the same for a moment.
-            let stays = found.is_ok() && before.as_ref() == Some(&found);
-            if (found.is_ok() && ends) || stays || looks == LOOKS {
+            same = if before.as_ref() == Some(&found) {
+                same + 1
+            } else {
+                0
+            };
+            let stays = found.is_ok() && same >= SETTLES;
+            if (found.is_ok() && is_whole) || stays || looks == LOOKS {
                 break found;
             }
             before = Some(found);
@@ -65,7 +77,8 @@ impl CredentialFile {
         ))
     }
 
-    /// With true if its line has an end.
+    /// With true if nobody is writing it: its line has an end, or it was written a while ago. Without either, the last word
+    /// may not be whole.
     async fn read(&self) -> Result<(FileCredentials, bool), String> {
         let bytes = read(&self.0).await?;
         let path = self.0.display();
@@ -73,12 +86,18 @@ impl CredentialFile {
         let found = credential_file::parse(text).map_err(|why| {
             format!("{path} {why}; have it written whole, then renamed to its name")
         })?;
-        Ok((found, text.ends_with('\n')))
+        Ok((found, text.ends_with('\n') || self.is_old()))
+    }
+
+    fn is_old(&self) -> bool {
+        let written = std::fs::metadata(&self.0).and_then(|metadata| metadata.modified());
+        let age = written.map(|written| system_now().duration_since(written).unwrap_or_default());
+        age.is_ok_and(|age| age >= LOOK_AGAIN * SETTLES)
     }
 }
 
-/// A whole small file, on a thread that may block.
-pub(super) async fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// A whole small file, on a thread that may block. What is in it is wiped when it is dropped.
+pub(super) async fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let owned = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_now(&owned)).await;
     let path = path.display();
@@ -92,16 +111,17 @@ pub(super) async fn read(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-fn read_now(path: &Path) -> io::Result<Vec<u8>> {
+fn read_now(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     // A pipe would hang, a device may have no end.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
+    // Room for all that is read, whatever the file becomes meanwhile: it never grows, so that nothing is left behind where
+    // it was.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
+    let most = bytes.capacity() as u64;
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_BYTES {
         let text = format!("it has more than {} KiB", MAX_BYTES >> 10);
         return Err(io::Error::other(text));
     }
@@ -118,6 +138,20 @@ mod tests {
     async fn error_of(file: &CredentialFile) -> String {
         let error = file.keys().await.unwrap_err();
         failure::credentials(crate::session::Call::Describe, &error).message
+    }
+
+    /// Nothing is left behind where it was before it grew.
+    #[test]
+    fn what_is_read_stays_in_one_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        for len in [0, 1, 100, MAX_BYTES] {
+            fs::write(&path, vec![b'x'; len]).unwrap();
+            let read = read_now(&path).unwrap();
+            assert_eq!((read.len(), read.capacity()), (len, MAX_BYTES + 1));
+        }
+        fs::write(&path, vec![b'x'; MAX_BYTES + 1]).unwrap();
+        assert!(read_now(&path).is_err());
     }
 
     #[tokio::test]
@@ -146,7 +180,7 @@ mod tests {
         assert!(keys.expiry().is_some());
     }
 
-    /// All words are there, but the last one is not whole.
+    /// All words are there, but the last one is not whole, for several looks.
     #[tokio::test]
     async fn a_token_that_is_being_written_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
@@ -154,10 +188,22 @@ mod tests {
         let whole = "CREDENTIALS AKID1 2030-01-02T03:04:05Z s3cr3t t0k3n";
         fs::write(&file.0, &whole[..whole.len() - 2]).unwrap();
         let (keys, ()) = tokio::join!(file.keys(), async {
-            tokio::time::sleep(LOOK_AGAIN / 2).await;
+            tokio::time::sleep(LOOK_AGAIN * 5).await;
             fs::write(&file.0, whole).unwrap();
         });
         assert_eq!(keys.unwrap().session_token(), Some("t0k3n"));
+    }
+
+    /// Some write no end of the line.
+    #[tokio::test]
+    async fn a_file_that_stays_as_it_is_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = CredentialFile(dir.path().join("credential"));
+        fs::write(&file.0, "CREDENTIALS AKID1 s3cr3t").unwrap();
+        assert!(!file.is_old());
+        assert_eq!(file.keys().await.unwrap().access_key_id(), "AKID1");
+        assert!(file.is_old(), "the next time it is not waited for");
+        assert!(file.read().await.unwrap().1);
     }
 
     #[tokio::test]

@@ -21,7 +21,10 @@ use serde::Deserialize;
 use super::{NoKeys, file};
 use crate::{
     definition::Invalid,
-    net::{failure, http::Http},
+    net::{
+        failure,
+        http::{Http, is_of_ca, is_password_wanted},
+    },
     secret::Secret,
 };
 
@@ -108,10 +111,10 @@ impl IotCertificate {
         let asked = client.get(&url).header(THING_NAME, thing_name).send();
         let mut answer = Box::pin(asked)
             .await
-            .map_err(|error| self.no_answer(host, &error.without_url()))?;
+            .map_err(|error| self.no_answer(http, &error.without_url()))?;
         let body = read(&mut answer)
             .await
-            .map_err(|error| self.no_answer(host, &error.without_url()))?;
+            .map_err(|error| self.no_answer(http, &error.without_url()))?;
         match answer.status() {
             StatusCode::OK => parse(&body)
                 .ok_or_else(|| passing(format!("the answer of {host} has no credentials in it"))),
@@ -123,10 +126,7 @@ impl IotCertificate {
         let identity = self.identity().await?;
         let mut builder = http.client_builder().map_err(|error| error.to_string())?;
         if let Some(path) = &self.ca_path {
-            let pem = pem("ca-path", path, Wanted::Certificate).await?;
-            let cas = Certificate::from_pem_bundle(pem.expose().as_bytes())
-                .map_err(|_| damaged("ca-path", path, Wanted::Certificate))?;
-            builder = builder.tls_certs_only(cas);
+            builder = builder.tls_certs_only(certificates("ca-path", path).await?.0);
         }
         builder
             .https_only(true)
@@ -142,11 +142,7 @@ impl IotCertificate {
     }
 
     async fn identity(&self) -> Result<Identity, String> {
-        let cert = pem("cert-path", &self.cert_path, Wanted::Certificate).await?;
-        let is_whole = Certificate::from_pem_bundle(cert.expose().as_bytes()).is_ok();
-        if !is_whole {
-            return Err(damaged("cert-path", &self.cert_path, Wanted::Certificate));
-        }
+        let (_, cert) = certificates("cert-path", &self.cert_path).await?;
         let key = pem("key-path", &self.key_path, Wanted::Key).await?;
         let both = Secret::new(format!("{}{}", cert.expose(), key.expose()));
         Identity::from_pem(both.expose().as_bytes())
@@ -168,20 +164,28 @@ impl IotCertificate {
         }
     }
 
-    fn no_answer(&self, host: &str, error: &(dyn Error + 'static)) -> CredentialsError {
+    fn no_answer(&self, http: &Http, error: &(dyn Error + 'static)) -> CredentialsError {
         let why = failure::chain(error);
-        let hint = match &self.ca_path {
-            Some(path) if why.contains("UnknownIssuer") => format!(
-                "; ca-path {} is not its CA, which is Amazon Root CA 1 at AWS",
+        let remedy = match (&self.ca_path, http.remedy(&why)) {
+            (Some(path), _) if is_of_ca(&why) => Some(format!(
+                "ca-path {} is not its CA, which is Amazon Root CA 1 at AWS",
                 path.display()
-            ),
-            _ if why.contains("received fatal alert") => format!(
-                "; it does not take cert-path {}: see that it is registered with AWS IoT",
+            )),
+            (None, Some(remedy)) if is_of_ca(&why) => Some(format!("{remedy}, and so can ca-path")),
+            (_, Some(remedy)) => Some(remedy),
+            _ if why.contains("received fatal alert") => Some(format!(
+                "it does not take cert-path {}: see that it is registered with AWS IoT",
                 self.cert_path.display()
-            ),
-            _ => String::new(),
+            )),
+            _ => None,
         };
-        passing(format!("no answer from {host}: {why}{hint}"))
+        let remedy = remedy.map_or_else(String::new, |remedy| format!("; {remedy}"));
+        let text = format!("no answer from {}: {why}{remedy}", self.host());
+        if is_password_wanted(&why) {
+            settled(text)
+        } else {
+            passing(text)
+        }
     }
 
     fn refused(&self, thing_name: &str, status: StatusCode, body: &[u8]) -> CredentialsError {
@@ -278,12 +282,25 @@ fn damaged(field: &str, path: &Path, wanted: Wanted) -> String {
     )
 }
 
+/// The certificates of a PEM file, each one usable, and their text.
+async fn certificates(field: &str, path: &Path) -> Result<(Vec<Certificate>, Secret), String> {
+    let pem = pem(field, path, Wanted::Certificate).await?;
+    let found = Certificate::from_pem_bundle(pem.expose().as_bytes());
+    // What is in the PEM is looked at only by a client.
+    let found = found.ok().filter(|found| {
+        let client = Client::builder().no_proxy().tls_certs_only(found.clone());
+        client.build().is_ok()
+    });
+    found
+        .map(|found| (found, pem))
+        .ok_or_else(|| damaged(field, path, Wanted::Certificate))
+}
+
 /// The parts of a PEM file that are wanted: openssl writes others before them.
 async fn pem(field: &str, path: &Path, wanted: Wanted) -> Result<Secret, String> {
     let bytes = file::read(path)
         .await
         .map_err(|why| format!("{field}: {why}"))?;
-    let bytes = zeroize::Zeroizing::new(bytes);
     let shown = path.display();
     let text = std::str::from_utf8(&bytes).map_err(|_| {
         format!("{field}: {shown} is not PEM, which is text; openssl makes it of DER")

@@ -7,8 +7,11 @@
 
 mod chain;
 mod file;
+mod instance;
 mod iot;
+mod link;
 mod refusal;
+mod region;
 mod role;
 
 use std::{
@@ -30,19 +33,20 @@ use aws_smithy_async::time::TimeSource;
 use tokio::sync::OnceCell;
 
 pub use iot::IotCertificate;
+pub use region::DEFAULT_REGION;
+pub(crate) use region::Region;
 pub use role::Role;
 
-use super::{Credentials, Service, endpoints, http::Http, signing_clock::SigningClock};
+use super::{Credentials, Service, http::Http, signing_clock::SigningClock};
 use crate::{
-    definition::{Invalid, StreamDefinition},
-    session::{Call, Cause, Failure},
+    definition::StreamDefinition,
+    session::{Cause, Failure},
 };
 use chain::Chain;
 use file::CredentialFile;
+use link::Link;
 use refusal::{is_about_keys, is_of_signature, is_of_time, is_unknown_or_expired};
-
-/// The region when nobody names one: that of the C++ element.
-pub const DEFAULT_REGION: &str = "us-west-2";
+use region::{Unsettled, no_region};
 
 /// Keys are fetched anew in the last third of their life, at most this long before they end: as the AWS SDKs do for
 /// roles, and long enough for several attempts.
@@ -80,14 +84,6 @@ enum Source {
     FileElseChain(CredentialFile, AtomicBool),
     Iot(IotCertificate, String),
     Chain,
-}
-
-/// A region, and who named it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Region {
-    pub(crate) name: String,
-    /// Nobody: it is [`DEFAULT_REGION`].
-    pub(crate) assumed: bool,
 }
 
 struct Held {
@@ -192,7 +188,8 @@ impl Keyring {
                 Ok(keys)
             }
             // Whoever issues them is away: the old ones are good until their end.
-            Err(error) => match held.as_ref().filter(|held| held.holds(now)) {
+            // That took its time.
+            Err(error) => match held.as_ref().filter(|held| held.holds(inner.clock.now())) {
                 Some(held) => Ok(held.keys.clone()),
                 None => Err(error),
             },
@@ -253,29 +250,6 @@ impl Keyring {
         self.0.from().clone()
     }
 
-    /// The region: as it is set, that of the profile, that of the instance, or the default one.
-    pub(crate) async fn region(&self) -> Result<&Region, Invalid> {
-        let region = self.0.region().await;
-        endpoints::check_region(&region.name)?;
-        Ok(region)
-    }
-
-    /// As [`Self::region`], for a call.
-    pub(crate) async fn region_for(&self, call: Call) -> Result<&str, Failure> {
-        match self.region().await {
-            Ok(region) => Ok(&region.name),
-            Err(error) => Err(super::failure::request(call, error.to_string())),
-        }
-    }
-
-    /// The region, if it had to be found out.
-    pub(crate) fn found_region(&self) -> Option<&Region> {
-        self.0
-            .region
-            .get()
-            .filter(|_| self.0.named_region.is_none())
-    }
-
     /// The time now, by which keys end.
     pub(crate) fn now(&self) -> SystemTime {
         self.0.clock.now()
@@ -285,7 +259,13 @@ impl Keyring {
 impl Inner {
     async fn fetch_in_time(&self) -> provider::Result {
         let fetched = tokio::time::timeout(self.patience, self.fetch()).await;
-        fetched.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(self.patience)))
+        fetched.unwrap_or_else(|_| {
+            let text = format!(
+                "no credentials within {} s, which is completion-timeout",
+                self.patience.as_secs()
+            );
+            Err(CredentialsError::provider_error(NoKeys(text)))
+        })
     }
 
     async fn fetch(&self) -> provider::Result {
@@ -309,8 +289,8 @@ impl Inner {
             Source::Chain => self.of_chain().await?,
         };
         if let Some(role) = &self.role {
-            let region = &self.region().await.name;
-            keys = role.assume(keys, region, &self.chain).await?;
+            let region = self.region().await.map_err(|Unsettled| no_region())?;
+            keys = role.assume(keys, &region.name, &self.chain).await?;
             from = format!("role-arn {} on top of {from}", role.arn);
         }
         *self.from() = Some(from);
@@ -328,42 +308,18 @@ impl Inner {
     }
 
     async fn of_chain(&self) -> Result<(String, Keys), CredentialsError> {
-        self.chain.keys(&self.region().await.name).await
-    }
-
-    async fn region(&self) -> &Region {
-        self.region.get_or_init(|| self.find_region()).await
-    }
-
-    async fn find_region(&self) -> Region {
-        let named = |name| Region {
-            name,
-            assumed: false,
-        };
-        if let Some(region) = &self.named_region {
-            return named(region.clone());
+        let region = self.region().await;
+        let name = region.map_or(DEFAULT_REGION, |region| &region.name);
+        let (link, keys) = self.chain.keys(name).await?;
+        if region.is_err() {
+            // What it creates must not be in another region than it is itself.
+            if link == Link::Instance {
+                return Err(no_region());
+            }
+            // Somebody else may have settled it meanwhile.
+            let _ = self.region.set(Region::assumed());
         }
-        if let Some(region) = self.chain.region_of_profile().await {
-            return named(region);
-        }
-        let by_chain = match &self.source {
-            Source::Chain => true,
-            Source::FileElseChain(file, _) => !file.exists(),
-            _ => false,
-        };
-        // A camera that has its credentials from elsewhere is no instance, and is not to wait for one.
-        let instance = if by_chain && self.chain.profile.is_none() {
-            self.chain.region_of_instance().await
-        } else {
-            None
-        };
-        instance.map_or_else(
-            || Region {
-                name: DEFAULT_REGION.into(),
-                assumed: true,
-            },
-            named,
-        )
+        Ok((link.to_string(), keys))
     }
 
     fn from(&self) -> MutexGuard<'_, Option<String>> {

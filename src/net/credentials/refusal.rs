@@ -24,9 +24,15 @@ pub(super) fn is_of_time(message: &str) -> bool {
     said.iter().any(|said| message.contains(said))
 }
 
-/// STS says so of a request that will be refused again: keys, role or token are others than they should be.
+/// STS and SSO say so of a request that will be refused again: keys, role or token are others than they should be.
 pub(super) fn is_settled(why: &str) -> bool {
     let settled = [
+        // SSO's.
+        "ForbiddenException",
+        "InvalidRequestException",
+        "ResourceNotFoundException",
+        "UnauthorizedException",
+        // STS's.
         "AccessDenied",
         "ExpiredToken",
         "InvalidClientTokenId",

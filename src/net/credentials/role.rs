@@ -7,7 +7,10 @@ use aws_credential_types::{
 };
 
 use super::{NoKeys, chain::Chain, refusal::is_settled};
-use crate::{definition::Invalid, net::failure};
+use crate::{
+    definition::Invalid,
+    net::{failure, http::is_password_wanted},
+};
 
 /// What the session of a role is called if nothing else is said: CloudTrail shows it.
 const SESSION_NAME: &str = "kvssink";
@@ -69,6 +72,14 @@ impl Role {
         assumed.map_err(|error| {
             let why = failure::chain(&error);
             let text = format!("role-arn: {} cannot be assumed: {why}", self.arn);
+            if let Some(remedy) = chain.http.remedy(&why) {
+                let text = NoKeys(format!("{text}; {remedy}"));
+                return if is_password_wanted(&why) {
+                    CredentialsError::invalid_configuration(text)
+                } else {
+                    CredentialsError::provider_error(text)
+                };
+            }
             if !is_settled(&why) {
                 return CredentialsError::provider_error(NoKeys(text));
             }

@@ -5,7 +5,7 @@ use std::fs;
 use test_case::test_case;
 
 use super::*;
-use crate::{definition::StreamName, net::failure, secret::Secret};
+use crate::{definition::StreamName, net::failure, secret::Secret, session::Call};
 
 fn definition() -> StreamDefinition {
     StreamDefinition::new(StreamName::new("cam1").unwrap())
@@ -151,6 +151,37 @@ async fn static_keys_cannot_be_renewed() {
     );
     let denied = refused(Call::Resolve, 403, "AccessDeniedException");
     assert_eq!(keyring.explained(denied).message, "said");
+}
+
+/// Where the service's time is not believed, since anybody on the way could have said it.
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_to_be_set() {
+    let keyring = keyring(given(None));
+    keyring.region_for(Call::Describe).await.unwrap();
+    for (said, expected) in [
+        (
+            "Signature expired: 20260102T030405Z is now earlier than 20260102T031905Z",
+            "(the device's clock is wrong: set it, by NTP)",
+        ),
+        (
+            "Signature not yet current: 20260102T032405Z is still later than 20260102T030905Z",
+            "(the device's clock is wrong: set it, by NTP)",
+        ),
+        (
+            "The signature does not match.",
+            "(signed for region us-west-2: set aws-region if the stream is in another; otherwise the secret key is wrong)",
+        ),
+    ] {
+        let refused = failure::refusal(
+            Call::Describe,
+            403,
+            "InvalidSignatureException",
+            None,
+            Some(said),
+        );
+        let told = keyring.explained(refused).message;
+        assert_eq!(told, format!("{said} {expected}"));
+    }
 }
 
 #[test_case(Call::PutMedia, 403, "ExpiredTokenException", true)]

@@ -13,6 +13,7 @@ use super::{
     service::{Faults, Say, answer, transport},
 };
 use crate::{
+    definition::TimecodeType,
     session::{Call, Described, Event, Failure, Input, Output},
     time::Mono,
 };
@@ -29,6 +30,8 @@ pub(super) enum Happening {
     BodyEnds(u64),
     /// The service notices that the connection is gone.
     Gone(u64),
+    /// Nothing may have come for so long that the service ends the connection.
+    Silence(u64),
     /// The service says this; the fragment whose last ack it is.
     Ack(u64, String, Option<u64>),
     Persist(u64, u64, Vec<u64>),
@@ -44,12 +47,16 @@ pub(super) enum Happening {
     Nothing,
 }
 
+/// The service ends a connection that brings nothing for so long (kvs-facts §7).
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// What is under way at the driver: at most one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UnderWay {
     Call(u64, Call),
     PutMedia(u64),
 }
+
 impl World {
     pub(super) fn perform(&mut self, output: Output) {
         match output {
@@ -58,13 +65,17 @@ impl World {
                 self.attempts.push_back(self.now);
                 self.call(call);
             }
-            Output::Open { .. } => {
+            Output::Open { start } => {
                 assert_eq!(
                     self.under_way, None,
                     "PutMedia while something is under way"
                 );
                 self.attempts.push_back(self.now);
-                self.connect();
+                let zero_ms = match self.session.definition().timecode_type {
+                    TimecodeType::Absolute => 0,
+                    TimecodeType::Relative => start.as_millis_rounded(),
+                };
+                self.connect(zero_ms);
             }
             Output::CloseBody => {
                 let id = self.body.take().expect("a body to close");
@@ -112,7 +123,7 @@ impl World {
         self.plan(after, Happening::Answer(id, answer));
     }
 
-    fn connect(&mut self) {
+    fn connect(&mut self, zero_ms: u64) {
         self.numbers += 1;
         let id = self.numbers;
         self.under_way = Some(UnderWay::PutMedia(id));
@@ -123,7 +134,8 @@ impl World {
             self.bytes_per_second,
             &self.faults,
             &mut self.random,
-        );
+        )
+        .counting_from(zero_ms);
         self.connections.insert(id, link);
         let after = self.millis(2..400);
         if self.is_away() || self.chance(self.faults.call_lost) {
@@ -146,6 +158,7 @@ impl World {
         let Faults {
             closes,
             error_ack,
+            fatal_ack,
             garbage,
             ..
         } = self.faults;
@@ -154,8 +167,10 @@ impl World {
             self.plan(after, Happening::Closes(id, String::new()));
         } else if self.chance(error_ack) {
             let error = [4000, 4003, 4007, 4008, 4500, 5000, 5001][self.random.usize(0..7)];
-            let ack = format!(r#"{{"EventType":"ERROR","ErrorId":{error},"ErrorCode":"X"}}"#);
-            self.plan(after, Happening::Closes(id, ack));
+            self.plan(after, Happening::Closes(id, error_ack_of(error)));
+        } else if self.chance(fatal_ack) {
+            let error = [4005, 4010, 4012][self.random.usize(0..3)];
+            self.plan(after, Happening::Closes(id, error_ack_of(error)));
         } else if self.chance(garbage) {
             self.plan(after, Happening::Closes(id, "<html>502</html>".into()));
         }
@@ -249,7 +264,9 @@ impl World {
                 }
             }
             Happening::Up(id, bytes) => {
+                self.plan(SILENCE, Happening::Silence(id));
                 let link = self.connections.get_mut(&id).unwrap();
+                link.heard = self.now;
                 let before = link.incoming.clusters.len();
                 let says = self.service.read(&mut link.incoming, &bytes).unwrap();
                 let clusters = &link.incoming.clusters;
@@ -269,6 +286,12 @@ impl World {
                 }
             }
             Happening::Gone(id) => self.connections.get_mut(&id).unwrap().incoming.over = true,
+            Happening::Silence(id) => {
+                let link = &self.connections[&id];
+                if link.heard + SILENCE <= self.now && !link.incoming.over {
+                    self.break_off(id, Duration::ZERO, transport(Call::PutMedia));
+                }
+            }
             Happening::Ack(id, text, settles) => self.respond(id, &text, settles),
             Happening::Persist(id, timecode, frames) => {
                 let link = &self.connections[&id];
@@ -317,6 +340,7 @@ impl World {
                 self.plan(after, Happening::Persist(id, timecode, frames));
             }
             Say::Poison(timecode) => {
+                let timecode = timecode - self.connections[&id].zero_ms;
                 let ack = format!(
                     r#"{{"EventType":"ERROR","FragmentTimecode":{timecode},"ErrorId":4006,"ErrorCode":"INVALID_MKV_DATA"}}"#
                 );
@@ -333,8 +357,9 @@ impl World {
         if self.session.definition().fragment_acks
             && !(kind == "PERSISTED" && self.service.retention.is_zero())
         {
+            let sent_as = timecode - self.connections[&id].zero_ms;
             let text = format!(
-                "{{\"EventType\":\"{kind}\",\"FragmentTimecode\":{timecode},\"FragmentNumber\":\"9134385\"}}\n"
+                "{{\"EventType\":\"{kind}\",\"FragmentTimecode\":{sent_as},\"FragmentNumber\":\"9134385\"}}\n"
             );
             let Faults {
                 ack_lost,
@@ -379,4 +404,9 @@ impl World {
             self.break_off(id, after, transport(Call::PutMedia));
         }
     }
+}
+
+/// An ERROR ack that names no fragment.
+fn error_ack_of(id: u32) -> String {
+    format!(r#"{{"EventType":"ERROR","ErrorId":{id},"ErrorCode":"X"}}"#)
 }

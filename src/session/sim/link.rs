@@ -24,9 +24,13 @@ const SWALLOWED: u64 = 64 << 10;
 pub(super) struct Connection {
     pub(super) incoming: Incoming,
     pub(super) tap: Tap,
+    /// What its timecodes count from: the world knows fragments by their time.
+    pub(super) zero_ms: u64,
     latency: Duration,
     bytes_per_second: u64,
     busy_until: Mono,
+    /// When media came to the service.
+    pub(super) heard: Mono,
     down_free: Mono,
     /// Bytes until it is cut.
     up_left: Option<u64>,
@@ -64,9 +68,11 @@ impl Connection {
         Self {
             incoming: Incoming::default(),
             tap: Tap::default(),
+            zero_ms: 0,
             latency: Duration::from_millis(random.u64(2..60)),
             bytes_per_second: rate,
             busy_until: now,
+            heard: now,
             down_free: now,
             up_left: (deaf || (cut && upwards)).then_some(up),
             down_left: (cut && !upwards).then_some(down),
@@ -82,6 +88,13 @@ impl Connection {
             down_sent: 0,
             down_read: 0,
         }
+    }
+
+    pub(super) fn counting_from(mut self, zero_ms: u64) -> Self {
+        self.zero_ms = zero_ms;
+        self.incoming.reader.zero_ms = zero_ms;
+        self.tap.reader.zero_ms = zero_ms;
+        self
     }
 
     pub(super) fn has_room(&self, now: Mono) -> bool {
@@ -177,6 +190,8 @@ pub(super) struct Tap {
 pub(super) struct Ledger {
     /// Bytes of each fragment, by timecode: the longest version.
     fragments: BTreeMap<u64, Vec<u8>>,
+    /// Numbers of the frames of each fragment, by timecode.
+    pub(super) frames: BTreeMap<u64, BTreeSet<u64>>,
     /// Fragments whose last ack the session has.
     pub(super) settled: BTreeSet<u64>,
     /// Width of the tracks from this frame on.
@@ -231,6 +246,8 @@ impl Tap {
                         );
                         self.declared.push(track);
                     }
+                    let timecode = self.timecode.unwrap();
+                    ledger.frames.entry(timecode).or_default().insert(number);
                     self.remember(&raw, ledger);
                 }
                 Element::Tag(..) => self.remember(&raw, ledger),

@@ -2,10 +2,11 @@
 //!
 //! One seed decides everything that is left to chance; a failure prints it. The loop is that of `net::driver`: transmit
 //! while there is room, poll until it waits, then whatever comes first.
-//! Belongs here: the agenda and what must hold at every step. Does not belong here: the stories ([`scenarios`]), random
+//! Belongs here: the agenda and what must hold at every step. Does not belong here: the stories ([`scenarios`], [`bounds`]), random
 //! worlds ([`wild`]). A new fault is a field of [`Faults`], and its place in [`link`] or in [`World::connect`].
 
 mod agenda;
+mod bounds;
 mod link;
 mod others;
 mod reader;
@@ -325,7 +326,7 @@ impl World {
         };
         // Half of the storage may wait in the lanes, and a frame in each.
         let lanes = match definition.streaming_type {
-            StreamingType::Offline if self.session.interleaves() => {
+            StreamingType::Offline if !self.others.is_empty() => {
                 definition.storage / 2 + 3 * 11_000
             }
             _ => 0,

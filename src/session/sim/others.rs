@@ -60,7 +60,7 @@ impl Other {
         Self {
             track,
             pace: Duration::from_millis(100),
-            gives: vec![0..u64::MAX],
+            gives: Vec::from([0..u64::MAX]),
             gaps: false,
             ends_ms: None,
             unknown: false,

@@ -28,6 +28,8 @@ pub(super) struct Reader {
     rest: Vec<u8>,
     /// A cluster's id was read, its timecode was not.
     cluster: Option<Vec<u8>>,
+    /// What timecodes count from.
+    pub(super) zero_ms: u64,
 }
 
 const END_OF_FRAGMENT: &str = "AWS_KINESISVIDEO_END_OF_FRAGMENT";
@@ -78,7 +80,7 @@ impl Reader {
         };
         let timecode_is_due = self.cluster.is_some();
         let element = match id {
-            [0xE7] if timecode_is_due => Element::Cluster(uint(data)),
+            [0xE7] if timecode_is_due => Element::Cluster(self.zero_ms + uint(data)),
             _ if timecode_is_due => {
                 return Err(format!("{id:02x?} before the cluster's timecode"));
             }
@@ -119,8 +121,11 @@ impl Reader {
     }
 }
 
-/// The elements in a master element: id and data.
-pub(super) fn children(mut data: &[u8]) -> Result<Vec<(&[u8], &[u8])>, String> {
+/// An element: its id and its data.
+type Child<'a> = (&'a [u8], &'a [u8]);
+
+/// The elements in a master element.
+pub(super) fn children(mut data: &[u8]) -> Result<Vec<Child<'_>>, String> {
     let mut children = Vec::new();
     while let Some(first) = data.first() {
         let id_length = first.leading_zeros() as usize + 1;

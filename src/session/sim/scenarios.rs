@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{source::EPOCH_MS, *};
 use crate::session::{AckKind, Fatal};
 
-fn secs(secs: u64) -> Duration {
+pub(super) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
@@ -17,7 +17,7 @@ fn timecodes(numbers: impl IntoIterator<Item = u64>) -> Vec<u64> {
 
 impl World {
     /// The service is not there between these seconds from now.
-    fn away(mut self, from: u64, to: u64) -> Self {
+    pub(super) fn away(mut self, from: u64, to: u64) -> Self {
         self.faults
             .away
             .push((self.now + secs(from), self.now + secs(to)));
@@ -192,66 +192,6 @@ fn a_poison_fragment_is_skipped_after_one_retry_and_the_rest_arrives() {
 }
 
 #[test]
-fn a_full_realtime_store_drops_the_oldest_fragments_as_a_whole() {
-    let mut world = World::with(7, |definition| definition.storage = 100_000).away(5, 60);
-    world.run_for(secs(90));
-    assert_eq!(world.drain(), Ok(()));
-    let missing = world.missing();
-    // One fragment is durable though its ack was lost with the connection.
-    assert_eq!(
-        missing.len() as u64 + 20,
-        world.dropped(DropReason::Storage)
-    );
-    assert_eq!(
-        world.dropped(DropReason::Storage),
-        world.stats().frames_dropped()
-    );
-    // One run of frames, from a key frame to before a key frame.
-    let (first, last) = (missing[0], missing[missing.len() - 1]);
-    assert_eq!(missing, (first..=last).collect::<Vec<_>>());
-    assert_eq!((first % 20, last % 20), (0, 19));
-}
-
-#[test]
-fn offline_nothing_is_dropped_and_room_is_always_made() {
-    for (seed, storage) in [4 << 10, 20 << 10, 1 << 20].into_iter().enumerate() {
-        for acks in [true, false] {
-            let mut world = World::with(seed as u64, |definition| {
-                definition.streaming_type = StreamingType::Offline;
-                definition.storage = storage;
-                definition.fragment_acks = acks;
-            })
-            .away(20, 30);
-            world.run_for(secs(120));
-            assert_eq!(world.drain(), Ok(()), "{storage} bytes, acks: {acks}");
-            assert_eq!(world.missing(), [0; 0]);
-            assert_eq!(world.stats().frames_dropped(), 0);
-            assert!(world.longest_wait < secs(30), "{:?}", world.longest_wait);
-            assert!(world.taken.len() > 500, "{} frames", world.taken.len());
-        }
-    }
-}
-
-#[test]
-fn a_large_frame_behind_small_fragments_gets_room_without_acks() {
-    // What waits for the end of the session is less than half of the storage, so nothing but the frame ends it.
-    for seed in 0..10 {
-        let mut world = World::with(seed, |definition| {
-            definition.streaming_type = StreamingType::Offline;
-            definition.storage = 30_000;
-            definition.fragment_acks = false;
-        });
-        world.source.sizes = (1000, 10);
-        world.run_for(secs(3 + seed));
-        world.source.sizes = (25_000, 10);
-        world.run_for(secs(30));
-        assert!(world.longest_wait < secs(5), "{:?}", world.longest_wait);
-        assert_eq!(world.drain(), Ok(()));
-        assert_eq!(world.missing(), [0; 0]);
-    }
-}
-
-#[test]
 fn a_stream_that_keeps_nothing_is_settled_by_received() {
     let mut world = World::seeded(7).away(7, 9);
     world.service.retention = Duration::ZERO;
@@ -281,26 +221,36 @@ fn a_connection_that_leads_nowhere_is_given_up_after_the_staleness() {
 #[test]
 fn a_stop_ends_by_its_deadline_in_every_state() {
     // The world refuses an end that is overdue.
-    let mut seen = BTreeSet::new();
-    for millis in (0..24_000).step_by(149) {
-        let mut world = World::seeded(millis).away(12, 20);
-        world.service.stream = Stream::Missing;
-        world.faults.call_refused = 0.3;
-        world.ledger.widths.insert(20, 320);
-        world.run_for(Duration::from_millis(millis));
-        seen.insert(world.stats().state);
-        let _ = world.end(Duration::from_millis(700), true);
-        assert!(world.session.is_stopped());
-    }
     for state in [
         "describing",
+        "creating",
         "activating",
+        "tagging",
         "resolving",
         "opening",
         "streaming",
         "backing-off",
+        "draining",
+        "closing",
     ] {
-        assert!(seen.contains(state), "{state} is not among {seen:?}");
+        for seed in 0..20 {
+            let mut world = World::with(seed, |definition| {
+                definition.tags = [("site".to_owned(), "yard".to_owned())].into();
+            })
+            .away(12, 20);
+            world.service.stream = Stream::Missing;
+            // It drains and closes for other tracks.
+            world.ledger.widths.insert(60, 320);
+            let until = world.now + secs(24);
+            world.run_while(until, |world| world.stats().state != state);
+            assert_eq!(world.stats().state, state);
+            let pending = world.stats().frames_pending;
+            let outcome = world.end(Duration::from_millis(seed * 100), true);
+            assert!(world.session.is_stopped());
+            let missing = outcome.map_or_else(|error| error.missing, |()| 0);
+            assert_eq!(world.dropped(DropReason::Unfinished), missing);
+            assert!(missing <= pending, "{missing} of {pending}");
+        }
     }
 }
 
@@ -335,6 +285,42 @@ fn after_a_pause_between_key_frames_one_is_asked_for_and_what_came_before_it_is_
         1
     );
     assert_eq!(world.service.sessions.len(), 2);
+}
+
+#[test]
+fn a_fragment_that_is_complete_is_persisted_though_no_key_frame_follows() {
+    let mut world = World::seeded(7);
+    // In the middle of a fragment: a flush, other caps.
+    world.run_for(secs(5));
+    world.session.end_fragment();
+    world.frames_left = 0;
+    world.run_for(secs(120));
+    assert_eq!(world.missing(), [0; 0]);
+    assert_eq!(world.stats().frames_pending, 0);
+    assert_eq!(world.stats().frames_persisted, world.taken.len() as u64);
+    assert_eq!(world.service.closed, 1, "its session was ended, not cut");
+    let lost = |event: &Event| matches!(event, Event::ConnectionLost(_));
+    assert_eq!(world.told_times(lost), 0, "a pause is no outage");
+}
+
+#[test]
+fn frames_that_find_no_place_do_not_keep_a_session_alive() {
+    let mut world = World::seeded(7);
+    // The encoder does not know what a force-key-unit event is.
+    (world.source.gop, world.source.b_frames) = (1200, false);
+    world.run_for(secs(60));
+    let stats = world.stats();
+    assert_eq!((stats.frames_persisted, stats.frames_pending), (200, 0));
+    world.run_for(secs(240));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(
+        world.service.sessions,
+        [timecodes([0]), timecodes([60]), timecodes([120])]
+    );
+    assert_eq!(world.service.closed, 3);
+    assert_eq!(world.stats().fragments_resent, 0);
+    let lost = |event: &Event| matches!(event, Event::ConnectionLost(_));
+    assert_eq!(world.told_times(lost), 0);
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(super) struct Faults {
     pub(super) closes: f64,
     /// An ERROR ack that asks for another try, after a while.
     pub(super) error_ack: f64,
+    /// An ERROR ack after which nothing can work, after a while.
+    pub(super) fatal_ack: f64,
     /// Something that is no ack, after a while.
     pub(super) garbage: f64,
     /// A fragment is refused each time that it comes.
@@ -77,7 +79,7 @@ pub(super) struct Service {
 /// One connection, at the service.
 #[derive(Default)]
 pub(super) struct Incoming {
-    reader: Reader,
+    pub(super) reader: Reader,
     /// The numbers of the tracks that the header declares.
     header: Option<BTreeSet<u64>>,
     open: Option<Cluster>,
@@ -271,10 +273,12 @@ impl Incoming {
         }
         self.greatest = self.greatest.max(Some(shown));
         let number = number(payload);
+        let is_one_of_several = self.header.as_ref().is_some_and(|header| header.len() > 1);
         // Of video what follows refers to what was before; a frame of another track may be missing.
         let last = open.last.insert(track, number);
         let follows = |last: u64| match track {
-            1 => last + 1 == number,
+            // Beside another that begins fragments, it may go on with a key frame.
+            1 => last + 1 == number || (key && is_one_of_several),
             _ => last < number,
         };
         if last.is_some_and(|last| !follows(last)) {

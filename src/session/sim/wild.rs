@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     definition::{Fragmentation, TimecodeType},
-    session::EventMetadata,
+    session::{EventMetadata, Fatal, LOSS_WINDOW},
 };
 
 /// A world of that seed: its camera, its link, its service and their faults, for a while.
@@ -23,9 +23,10 @@ fn wild(seed: u64) -> World {
     let offline = dice.bool();
     let acks = !one_of(&mut dice, 4);
     let mut world = World::with(seed, |definition| {
-        definition.streaming_type = match offline {
-            true => StreamingType::Offline,
-            false => StreamingType::Realtime,
+        definition.streaming_type = match (offline, one_of(&mut dice, 3)) {
+            (true, _) => StreamingType::Offline,
+            (false, true) => StreamingType::NearRealtime,
+            (false, false) => StreamingType::Realtime,
         };
         definition.fragment_acks = acks;
         definition.connection_staleness = Duration::from_secs(20);
@@ -42,6 +43,10 @@ fn wild(seed: u64) -> World {
         if one_of(&mut dice, 4) {
             definition.buffer_duration = Duration::from_secs(10);
         }
+        if one_of(&mut dice, 4) {
+            definition.replay_duration = Duration::from_secs(dice.u64(1..10));
+        }
+        definition.restart_on_error = !one_of(&mut dice, 16);
         if one_of(&mut dice, 2) {
             definition.tags = [("site".to_owned(), "yard".to_owned())].into();
         }
@@ -75,6 +80,7 @@ fn wild(seed: u64) -> World {
         // Without acks a clean end of the response is a confirmation.
         closes: if acks { rate(0.7) } else { 0.0 },
         error_ack: if acks { rate(0.5) } else { 0.0 },
+        fatal_ack: 0.0,
         garbage: if acks { rate(0.3) } else { 0.0 },
         poison: rate(0.1),
         reordered: false,
@@ -84,6 +90,9 @@ fn wild(seed: u64) -> World {
         deaf: rate(0.2),
     };
     world.faults.reordered = dice.bool();
+    if acks && one_of(&mut dice, 16) {
+        world.faults.fatal_ack = dice.f64() * 0.5;
+    }
     // Longer than any fragment: one that outlasts the connections can never be sent whole.
     world.key_life = one_of(&mut dice, 3).then(|| Duration::from_secs(dice.u64(60..400)));
     for _ in 0..dice.u32(0..3) {
@@ -148,10 +157,11 @@ fn with_others(mut world: World, dice: &mut fastrand::Rng) -> World {
 fn live_through(seed: u64) -> World {
     let mut world = wild(seed);
     let mut dice = fastrand::Rng::with_seed(seed ^ 0xD1CE);
+    let fatal_acks = world.faults.fatal_ack > 0.0;
     for _ in 0..dice.u32(1..4) {
         let time = Duration::from_millis(dice.u64(0..40_000));
         world.run_for(time);
-        match dice.u32(0..12) {
+        match dice.u32(0..13) {
             0 => world.session.end_fragment(),
             1 => {
                 let limit = Duration::from_secs(600);
@@ -191,6 +201,12 @@ fn live_through(seed: u64) -> World {
                 };
                 let _ = world.session.put_event(event);
             }
+            // A clock is found to be wrong, or right again.
+            9 => {
+                let millis = *dice.choice(&[0, 600_000, -3_600_000]).unwrap();
+                let offset = Input::ClockOffset(millis);
+                world.session.handle(world.now, offset);
+            }
             // The application gives up waiting for room, and with it that frame.
             2 if world.waiting.is_some() => {
                 let each = world.session.definition().fragmentation == Fragmentation::EachKeyFrame;
@@ -213,11 +229,17 @@ fn live_through(seed: u64) -> World {
         world.faults = Faults::default();
         world.faults.away.retain(|(from, _)| *from < heals);
         let outcome = world.drain();
-        assert_eq!(outcome, Ok(()), "in good weather everything arrives");
+        // What was refused for good, or must not be tried again, has ended the stream before.
+        let over = outcome.as_ref().err().map(|error| error.fatal);
+        match over {
+            Some(Fatal::Refused) if fatal_acks => {}
+            Some(Fatal::Lost) if !world.session.definition().restart_on_error => {}
+            _ => assert_eq!(outcome, Ok(()), "in good weather everything arrives"),
+        }
     }
     let limit = Duration::from_millis(dice.u64(0..3000));
     (world.frames_left, world.off) = (0, true);
-    let missing = world.stats().frames_pending;
+    let missing = world.stats().frames_pending + world.dropped(DropReason::Unfinished);
     let before = world.session.ended().cloned();
     let outcome = world.end(limit, true);
     if outcome.is_ok() && before != Some(outcome.clone()) {
@@ -245,6 +267,22 @@ fn judge(world: &World) {
         }
     }
     assert_eq!(told, stats.dropped);
+    // Once a second and reason, but for the last words before an end.
+    let mut before = BTreeMap::new();
+    for (index, (at, event)) in world.told.iter().enumerate() {
+        let Event::FramesDropped { reason, .. } = event else {
+            continue;
+        };
+        let mut after = world.told[index..].iter();
+        let is_last = after.any(|(then, event)| {
+            matches!(event, Event::Drained | Event::State("stopped")) && then == at
+        });
+        let before = before.insert(*reason, *at);
+        assert!(
+            is_last || before.is_none_or(|before| before + LOSS_WINDOW <= *at),
+            "{reason} at {at} again after {before:?}"
+        );
+    }
     // What is not durable was dropped and told with its time, and what counts as PERSISTED is durable.
     for number in world.missing() {
         let shown = world.shown[&number];
@@ -256,16 +294,40 @@ fn judge(world: &World) {
         missing <= stats.frames_dropped(),
         "{missing} missing: {stats}"
     );
-    let durable = world.service.frames().len() as u64;
+    let durable = world.service.frames();
     assert!(
-        stats.frames_persisted <= durable,
-        "{durable} durable: {stats}"
+        stats.frames_persisted <= durable.len() as u64,
+        "{} durable: {stats}",
+        durable.len()
     );
+    for timecode in &world.ledger.settled {
+        let sent = &world.ledger.frames[timecode];
+        assert!(
+            sent.is_subset(&durable),
+            "{timecode} is settled and not durable"
+        );
+    }
     if world.session.definition().streaming_type == StreamingType::Offline {
         for reason in [DropReason::Storage, DropReason::Age] {
             assert_eq!(world.dropped(reason), 0, "offline drops nothing");
         }
     }
+    let definition = world.session.definition();
+    if definition.streaming_type == StreamingType::NearRealtime {
+        assert_eq!(world.dropped(DropReason::Age), 0, "it keeps what it can");
+    }
+    if definition.replay_duration.is_zero() || definition.streaming_type == StreamingType::Offline {
+        assert_eq!(world.dropped(DropReason::Replay), 0);
+    }
+    if !definition.restart_on_error {
+        let lost = |event: &Event| matches!(event, Event::ConnectionLost(_));
+        assert_eq!(world.told_times(lost), 0, "nobody tries again");
+    }
+    let offset = world.told.iter().rev().find_map(|(_, event)| match event {
+        Event::ClockOffset { millis } => Some(*millis),
+        _ => None,
+    });
+    assert_eq!(stats.clock_offset_ms, offset.unwrap_or_default());
     // A loss of the connection is told once, until it is restored.
     let mut lost = false;
     for (_, event) in &world.told {

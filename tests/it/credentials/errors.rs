@@ -9,13 +9,16 @@ use test_case::test_case;
 
 use super::World;
 use crate::support::{
-    Pipeline, alone,
+    PATIENCE, Pipeline, alone,
     bus::{self, Heard, is_error},
+    log::Lines,
+    properties,
+    scripts::Ended,
     test_source,
 };
 
 /// The text of the one ERROR that this ends in, before anything was taken.
-fn error_of(world: &World, properties: &str) -> String {
+pub(super) fn error_of(world: &World, properties: &str) -> String {
     let heard = run_into_error(world.local.endpoint(), properties);
     let error = heard.the_error("sink");
     assert!(
@@ -27,7 +30,7 @@ fn error_of(world: &World, properties: &str) -> String {
     text
 }
 
-fn run_into_error(endpoint: &str, properties: &str) -> Heard {
+pub(super) fn run_into_error(endpoint: &str, properties: &str) -> Heard {
     let pipeline = Pipeline::new(&format!(
         "{} ! kvssink name=sink stream-name=cam stop-stream-timeout=1 endpoint={endpoint} {properties}",
         test_source(500, 25, true),
@@ -39,7 +42,7 @@ fn run_into_error(endpoint: &str, properties: &str) -> Heard {
     heard
 }
 
-fn iot(world: &World, cert: &Path, key: &Path, ca: &Path, alias: &str) -> String {
+pub(super) fn iot(world: &World, cert: &Path, key: &Path, ca: &Path, alias: &str) -> String {
     let quoted = |path: &Path| format!("(string)\\\"{}\\\"", path.display());
     format!(
         "iot-certificate=\"iot-certificate,endpoint=(string)\\\"{}\\\",cert-path={},key-path={},ca-path={},role-aliases=(string)\\\"{alias}\\\"\"",
@@ -49,6 +52,9 @@ fn iot(world: &World, cert: &Path, key: &Path, ca: &Path, alias: &str) -> String
         quoted(ca)
     )
 }
+
+/// PEM, and no certificate in it.
+const NO_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 
 enum Change {
     Remove(&'static str),
@@ -64,6 +70,10 @@ enum Change {
 #[test_case(Change::Write("key-path", "hush-hush"), "key-path: {} has no private key in PEM"; "a key that is none")]
 #[test_case(Change::Write("key-path", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nhush\n-----END ENCRYPTED PRIVATE KEY-----\n"), "key-path: {} is encrypted"; "an encrypted key")]
 #[test_case(Change::Write("key-path", "-----BEGIN PRIVATE KEY-----\nhush!\n-----END PRIVATE KEY-----\n"), "key-path: the private key in {} is damaged"; "a damaged key")]
+#[test_case(Change::Write("ca-path", "CA"), "ca-path: {} has no certificate in PEM"; "a CA that is none")]
+#[test_case(Change::Write("ca-path", NO_CERTIFICATE), "ca-path: the certificate in {} is damaged"; "a damaged CA")]
+#[test_case(Change::Write("cert-path", NO_CERTIFICATE), "cert-path: the certificate in {} is damaged"; "a damaged certificate")]
+#[test_case(Change::Cut("ca-path"), "ca-path: the certificate in {} is damaged"; "half a CA")]
 #[test_case(Change::Cut("cert-path"), "cert-path: the certificate in {} is damaged"; "half a certificate")]
 #[test_case(Change::Cut("key-path"), "key-path: the private key in {} is damaged"; "half a key")]
 fn a_file_of_a_device(change: Change, expected: &str) {
@@ -184,7 +194,7 @@ fn credentials_at_their_end(by_file: bool, remedy: &str) {
     let world = World::new();
     let issued = world.local.issue(Duration::ZERO);
     let expired = |local: &Local| local.has_expired(&issued.access_key);
-    assert!(world.local.wait_for(crate::support::PATIENCE, expired));
+    assert!(world.local.wait_for(PATIENCE, expired));
     let properties = if by_file {
         let path = world.sources().dir.join("credential");
         fs::write(&path, issued.line()).unwrap();
@@ -268,28 +278,80 @@ fn a_profile_that_is_not_there() {
     });
 }
 
-/// The profile is asked for SSO: before `aws sso login` there is no token, which is the error.
+/// The credentials of a file's upload stop: nobody waits for others, since nothing is lost by an ERROR.
 #[test]
-fn a_profile_of_sso_without_a_login() {
+fn a_file_that_is_gone_ends_an_upload() {
     let world = World::new();
-    let config = world.sources().dir.join("config");
-    let text = "[profile cameras]\nsso_session = we\nsso_account_id = 111122223333\nsso_role_name = cameras\n\
-                [sso-session we]\nsso_region = eu-west-1\nsso_start_url = https://we.awsapps.com/start\n";
-    fs::write(&config, text).unwrap();
-    let environment = [
-        ("AWS_CONFIG_FILE", config.to_str().unwrap()),
-        ("HOME", world.sources().dir.to_str().unwrap()),
-    ];
-    // A WARNING: somebody may log in.
-    told(&world, "aws-profile=cameras", &environment, |said| {
-        let text = bus::text(said);
-        assert!(text.contains("aws-profile: cameras gives no"), "{text}");
-        assert!(text.contains("`aws sso login`"), "{text}");
-    });
+    let local = &world.local;
+    let path = world.sources().dir.join("credential");
+    local
+        .write_credential_file(&path, Duration::from_secs(5))
+        .unwrap();
+    let pipeline = Pipeline::new(&format!(
+        "{} ! kvssink name=sink stream-name=cam streaming-type=offline stop-stream-timeout=1 endpoint={} credential-path={}",
+        test_source(100_000, 25, true),
+        local.endpoint(),
+        path.display()
+    ));
+    let mut heard = Heard::of(&pipeline);
+    pipeline.0.set_state(gst::State::Playing).unwrap();
+    heard.until(&pipeline, |message| bus::tells(message, "kvs-stream-ready"));
+    assert!(local.wait_for(PATIENCE, |local| !local.fragments("cam").is_empty()));
+    // Those at hand end, and a session with them is to be followed by another.
+    fs::remove_file(&path).unwrap();
+    heard.until(&pipeline, |message| is_error(message, "sink"));
+    heard.stop(&pipeline);
+    let error = heard.the_error("sink");
+    assert!(
+        error.error().matches(gst::ResourceError::NotAuthorized),
+        "{error:?}"
+    );
+    let text = error.error().to_string();
+    let said = format!("credential-path: there is no file {}", path.display());
+    assert!(text.contains(&said), "{text}");
+    let missing: u64 = error.details().unwrap().get("frames-missing").unwrap();
+    assert!(missing > 0, "{error:?}");
+    assert!(!local.requests().iter().any(|record| record.expired));
+}
+
+/// The device's clock is 20 minutes wrong: it streams all the same, and is told so, with what to do.
+#[test_case(1_200_000; "behind")]
+#[test_case(-1_200_000; "ahead")]
+fn a_clock_that_is_wrong(ahead_ms: i64) {
+    let world = World::new();
+    let lines = Lines::listen();
+    world
+        .local
+        .inject(format!("clock:{ahead_ms}").parse().unwrap());
+    let pipeline = Pipeline::new(&format!(
+        "{} ! kvssink name=sink stream-name=cam {}",
+        test_source(50, 25, false),
+        properties(&world.local)
+    ));
+    let outcome = pipeline.run();
+    outcome.assert_clean();
+    let [told] = outcome.told("kvs-clock-offset")[..] else {
+        panic!("{outcome:?}")
+    };
+    let offset: i64 = told.get("offset").unwrap();
+    assert!(offset.abs_diff(ahead_ms) < 60_000, "{offset}");
+    let said = lines.so_far();
+    let said: Vec<_> = said
+        .iter()
+        .filter(|line| line.contains("clock is wrong"))
+        .collect();
+    let [said] = said[..] else { panic!("{said:?}") };
+    assert!(said.contains(&format!("{offset} ms ahead")), "{said}");
+    assert!(said.contains("set it (NTP)"), "{said}");
 }
 
 /// In a process with an environment of its own: what its one ERROR says.
-fn in_process(world: &World, properties: &str, environment: &[(&str, &str)], check: impl Fn(&str)) {
+pub(super) fn in_process(
+    world: &World,
+    properties: &str,
+    environment: &[(&str, &str)],
+    check: impl Fn(&str),
+) -> Ended {
     told(world, properties, environment, |said| {
         let gst::MessageView::Error(error) = said.view() else {
             panic!("no ERROR: {said:?}")
@@ -302,16 +364,16 @@ fn in_process(world: &World, properties: &str, environment: &[(&str, &str)], che
         let text = error.to_string();
         assert_eq!(text.lines().count(), 1, "{text}");
         check(&text);
-    });
+    })
 }
 
-/// In a process with an environment of its own: its first WARNING or ERROR.
-fn told(
+/// In a process with an environment of its own: its first WARNING or ERROR. What the process said is given, also in its log.
+pub(super) fn told(
     world: &World,
     properties: &str,
     environment: &[(&str, &str)],
     check: impl Fn(&gst::Message),
-) {
+) -> Ended {
     if let Some(task) = alone::task() {
         let pipeline = Pipeline::new(&format!(
             "{} ! kvssink name=sink stream-name=cam stop-stream-timeout=0 {task}",
@@ -323,18 +385,21 @@ fn told(
             bus::is_warning(message) || is_error(message, "sink")
         });
         heard.stop(&pipeline);
-        return check(&said);
+        check(&said);
+        return Ended::default();
     }
     let clean = [
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_REGION", "eu-central-1"),
+        ("GST_DEBUG", "kvssink:9"),
     ];
     let task = format!("endpoint={} {properties}", world.local.endpoint());
     let mut command = alone::command(task);
     command.envs(clean.iter().chain(environment).copied());
-    alone::end(command).assert_success();
+    let ended = alone::end(command);
+    ended.assert_success();
     let video = ["DescribeStream", "PutMedia"];
     let asked = world.local.requests();
     assert!(
@@ -343,4 +408,5 @@ fn told(
             .any(|record| video.contains(&record.api.as_str())),
         "{asked:?}"
     );
+    ended
 }

@@ -126,11 +126,20 @@ async fn a_proxy_that_has_stopped_is_gone() {
     assert_eq!(world.local.issued().len(), 1);
 }
 
-/// Acks come back while media are still on their way.
-#[test]
-fn media_stream_through_it() {
-    let (world, proxy) = (World::new(), Proxy::start());
-    let uri = proxy.uri();
+/// Acks come back while media are still on their way; kvssink gives the variable's user and password.
+#[test_case(false; "as it is")]
+#[test_case(true; "with a password")]
+fn media_stream_through_it(with_password: bool) {
+    let world = World::new();
+    let (proxy, uri) = if with_password {
+        let proxy = Proxy::with_password();
+        let uri = proxy.uri_with_password();
+        (proxy, uri)
+    } else {
+        let proxy = Proxy::start();
+        let uri = proxy.uri();
+        (proxy, uri)
+    };
     stream(
         &world,
         &[
@@ -142,5 +151,7 @@ fn media_stream_through_it() {
     let asked = proxy.asked();
     let calls = world.local.requests();
     assert_eq!(asked.len(), calls.len(), "{asked:?} {calls:?}");
-    assert!(asked.iter().all(|one| one.authority == host(&world)));
+    for one in asked {
+        assert_eq!((one.authority.as_str(), one.refused), (host(&world), None));
+    }
 }

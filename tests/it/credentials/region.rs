@@ -2,11 +2,15 @@
 
 use std::process::Command;
 
-use gstkvssink::local::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY};
+use gstkvssink::local::{CredentialSources, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Fault, Local};
 use test_case::test_case;
 
 use super::World;
-use crate::support::scripts::{Ended, Process, with_plugin};
+use crate::support::{
+    PATIENCE,
+    port::Reserved,
+    scripts::{Ended, Process, with_plugin},
+};
 
 /// A short clip; in its log is the region.
 fn run(world: &World, properties: &[String], environment: &[(&str, &str)]) -> Ended {
@@ -88,4 +92,64 @@ fn nobody_names_one_and_it_is_the_default_with_a_warning() {
         asked.iter().all(|api| !api.contains("nstance")),
         "{asked:?}"
     );
+}
+
+/// An instance that has a network later than kvssink starts: nobody is asked in another region than its own meanwhile, and
+/// it streams with its own credentials then.
+#[test]
+fn an_instance_without_its_network() {
+    const REGION: &str = "eu-west-3";
+    let (reserved, dir) = (Reserved::new(), tempfile::tempdir().unwrap());
+    let mut command = with_plugin(Command::new("gst-launch-1.0"));
+    let line = "-m -e videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=25/1 \
+                ! x264enc tune=zerolatency key-int-max=10 ! h264parse ! kvssink stream-name=cam";
+    command
+        .args(line.split_whitespace())
+        .arg(format!("endpoint={}", reserved.endpoint()))
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", reserved.endpoint());
+    let mut process = Process::start(command);
+    let told = loop {
+        let line = process.line();
+        if line.contains("kvs-connection-lost") {
+            break line.replace('\\', "");
+        }
+    };
+    for part in ["the instance", "AWS_EC2_METADATA_DISABLED"] {
+        assert!(told.contains(part), "{told}");
+    }
+    let local = reserved.serve_with(dir.path(), |options| {
+        options.region = Some(REGION.into());
+        options.credential_sources = Some(CredentialSources::below(dir.path()));
+    });
+    assert!(local.wait_for(PATIENCE, |local| !local.fragments("cam").is_empty()));
+    process.interrupt();
+    process.end().assert_success();
+    assert_own_region(&local, REGION);
+}
+
+/// The credentials are there, and the region is said at a later time only: nothing is created in another one.
+#[test]
+fn an_instance_that_says_its_region_later() {
+    const REGION: &str = "eu-west-3";
+    let world = World::with(|options| options.region = Some(REGION.into()));
+    // What is asked first is the region.
+    let fault: Fault = "http:InstanceMetadata:404".parse().unwrap();
+    world.local.inject(fault);
+    let ended = run(&world, &[], &[]);
+    ended.assert_success();
+    let said = "the instance's metadata give credentials, but no region: set aws-region";
+    assert!(ended.stdout.contains(said), "{ended:#?}");
+    assert_own_region(&world.local, REGION);
+}
+
+/// Nothing was signed for another region.
+fn assert_own_region(local: &Local, region: &str) {
+    let arn = local.describe("cam").unwrap();
+    assert!(format!("{arn:?}").contains(region), "{arn:?}");
+    for record in local.requests() {
+        let refused = matches!(record.status, 401 | 403);
+        assert!(!refused || record.api == "InstanceMetadata", "{record:?}");
+    }
 }

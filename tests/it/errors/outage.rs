@@ -9,7 +9,7 @@ use crate::support::{
     feed::{Clip, Fed, hashes},
     log::eventually,
     port::{Mute, Reserved},
-    stored,
+    properties, service, stored,
 };
 
 /// Frames of the stored sessions of `cam`, in order.
@@ -166,6 +166,72 @@ fn a_service_that_goes_away_and_comes_back_gets_everything() {
     assert_eq!(once, clip.hashes());
     let twice = stored.len() - once.len();
     assert!(twice <= 2 * ROUND, "{twice} frames came twice");
+}
+
+/// The end of an outage is told with its length, and with how many fragments were sent before and come again.
+#[test]
+fn the_end_of_an_outage_says_how_long_it_was_and_what_is_sent_again() {
+    let local = service();
+    let clip = Clip::test(60, 10);
+    let mut fed = Fed::playing(&format!("stream-name=cam {}", properties(&local)), &clip);
+    fed.put_all(&clip.buffers[..25]);
+    // Two of three are PERSISTED, of the third a part is there.
+    fed.until_acks(&[("BUFFERING", 3), ("PERSISTED", 2)]);
+    let before = local.uptime();
+    local.inject("end-after:1".parse().unwrap());
+    fed.until(|message| tells(message, "kvs-connection-lost"));
+    let lost = local.uptime();
+    fed.put_all(&clip.buffers[25..]);
+    fed.until(|message| tells(message, "kvs-connection-restored"));
+    let longest = local.uptime() - before;
+    assert!(lost >= before);
+    fed.finish();
+    let [restored] = fed.heard.told("kvs-connection-restored")[..] else {
+        panic!("{:#?}", fed.heard)
+    };
+    assert_eq!(restored.get::<u64>("resending").unwrap(), 1);
+    let outage: u64 = restored.get("outage").unwrap();
+    assert!(
+        u128::from(outage) <= longest.as_millis() + 1,
+        "{outage} of {longest:?}"
+    );
+    let stats = fed.stats();
+    assert_eq!(accounts(&stats), [60, 60, 0, 0]);
+    assert_eq!(stats.get::<u64>("fragments-resent").unwrap(), 1);
+}
+
+/// With `restart-on-error=false` the first cut is the end: one ERROR that says how many frames are missing, no WARNING, and
+/// no second attempt.
+#[test]
+fn a_stream_that_must_not_restart_ends_with_the_first_cut() {
+    let local = service();
+    let clip = Clip::test(30, 10);
+    let properties = properties(&local);
+    let mut fed = Fed::playing(
+        &format!("stream-name=cam restart-on-error=false {properties}"),
+        &clip,
+    );
+    fed.put_all(&clip.buffers[..25]);
+    fed.until_acks(&[("BUFFERING", 3), ("PERSISTED", 2)]);
+    local.inject("end-after:1".parse().unwrap());
+    fed.until(|message| is_error(message, "sink"));
+    assert!(fed.put(&clip.buffers[25]).is_err());
+    fed.heard.stop(&fed.pipeline);
+    let stats = fed.stats();
+    assert_eq!(accounts(&stats), [25, 20, 5, 0]);
+    assert_eq!(stats.get::<u64>("connection-attempts").unwrap(), 1);
+    let error = fed.heard.the_error("sink");
+    assert!(
+        error.error().matches(gst::ResourceError::Write),
+        "{error:?}"
+    );
+    let missing: u64 = error.details().unwrap().get("frames-missing").unwrap();
+    assert_eq!((missing, fed.heard.dropped("unfinished")), (5, 5));
+    assert!(fed.heard.warnings("sink").is_empty(), "{:#?}", fed.heard);
+    for never in ["kvs-connection-lost", "kvs-connection-restored"] {
+        assert_eq!(fed.heard.told(never).len(), 0, "{never}");
+    }
+    assert!(!fed.heard.eos());
 }
 
 /// Each bound is announced before it is reached, once an episode: storage, duration, latency.

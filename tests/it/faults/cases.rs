@@ -1,12 +1,15 @@
 //! Which faults there are to come through, and what must come of each.
 
+use std::time::Duration;
+
+use gstkvssink::local::{Fault, FaultKind};
+
 /// A fault, and how it is met.
 #[derive(Debug)]
 pub(crate) struct Case {
     /// As the service takes it.
     pub(crate) fault: &'static str,
     pub(crate) when: When,
-    pub(crate) through: Through,
     /// See [`Self::end`].
     end: End,
     error_offline: bool,
@@ -39,15 +42,6 @@ impl When {
     }
 }
 
-/// What is between the frames and the service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Through {
-    /// `kvssink`.
-    Element,
-    /// The producer's Rust API, where each attempt is counted.
-    Producer,
-}
-
 /// How it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -55,10 +49,29 @@ pub(crate) enum End {
     AllThere,
     /// With EOS, and all but one fragment is stored.
     OneRejected,
-    /// With EOS, and what was older than a `buffer-duration` of 2 s is not stored.
-    TooLong,
+    /// With EOS, and what did not find its place within this bound is not stored.
+    TooLong(Bound),
     /// With an ERROR.
     Error,
+}
+
+/// What bounds the media that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// A `buffer-duration` of 2 s.
+    Age,
+    /// A `storage-size` of 1 MiB, and media of 2.5 Mbit/s.
+    Storage,
+}
+
+impl Bound {
+    /// The reason of what is dropped for it.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Storage => "storage",
+        }
+    }
 }
 
 /// How a stream takes its frames.
@@ -80,16 +93,18 @@ impl Type {
     }
 }
 
-/// Injected before the start, met by the element, survived without loss.
+/// `connection-staleness` in seconds, where no silence is meant.
+const STALENESS_S: u32 = 60;
+
+/// Injected before the start, survived without loss.
 const fn case(fault: &'static str, outages: usize) -> Case {
     Case {
         fault,
         when: When::Start,
-        through: Through::Element,
         end: End::AllThere,
         error_offline: false,
         outages,
-        staleness_s: 60,
+        staleness_s: STALENESS_S,
         frames: 125,
         note: "",
     }
@@ -109,21 +124,32 @@ impl Case {
         }
     }
 
+    /// Its silence is noticed.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.staleness_s < STALENESS_S
+    }
+
     /// A service that is away in the middle of so many frames.
     pub(crate) const fn away(fault: &'static str, frames: u32) -> Self {
         Self {
             frames,
-            through: Through::Producer,
             ..case(fault, 1).when(When::Middle)
         }
     }
 
-    /// As [`Self::away`], through the element, and for longer than it keeps frames.
-    pub(crate) const fn away_too_long(fault: &'static str, frames: u32) -> Self {
+    /// As [`Self::away`], for longer than it keeps frames within this bound.
+    pub(crate) const fn away_too_long(fault: &'static str, frames: u32, bound: Bound) -> Self {
         Self {
-            through: Through::Element,
-            end: End::TooLong,
+            end: End::TooLong(bound),
             ..Self::away(fault, frames)
+        }
+    }
+
+    /// For how long the service is away, if that is the fault.
+    pub(crate) fn away_for(&self) -> Option<Duration> {
+        match self.fault.parse::<Fault>().map(|fault| fault.kind) {
+            Ok(FaultKind::Away { period }) => period,
+            _ => None,
         }
     }
 
@@ -221,13 +247,21 @@ pub(crate) const CASES: &[Case] = &[
     case("reset-at-byte:10000:3", 1).note("an outage lasts until a fragment is PERSISTED"),
     // What the service says of a fragment.
     case("error-ack:4000:2", 1),
+    case("error-ack:4001:2", 1).note(ONCE_MORE),
+    case("error-ack:4002:2", 1).note(ONCE_MORE),
     case("error-ack:4003:2", 1),
-    case("error-ack:4004:2", 1).note("sent once more, and taken"),
+    case("error-ack:4004:2", 1).note(ONCE_MORE),
     case("error-ack:4005:2", 0).ends(End::Error, REFUSED),
+    case("error-ack:4006:2", 1).note(ONCE_MORE),
     case("error-ack:4007:2", 1),
     case("error-ack:4008:2", 1),
+    case("error-ack:4009:2", 1).note(ONCE_MORE),
     case("error-ack:4010:2", 0).ends(End::Error, REFUSED),
+    case("error-ack:4011:2", 0).ends(End::Error, REFUSED),
+    case("error-ack:4012:2", 0).ends(End::Error, REFUSED),
     case("error-ack:4500:2", 1),
+    case("error-ack:4501:2", 1),
+    case("error-ack:4507:2", 1),
     case("error-ack:5001:2", 1),
     case("poison:4001:2:always", 1).ends(End::OneRejected, POISON),
     case("poison:4002:2:always", 1).ends(End::OneRejected, POISON),
@@ -236,6 +270,7 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 const CLOCK: &str = "signed again by the clock of the service";
+const ONCE_MORE: &str = "sent once more, and taken";
 const POISON: &str = "refused twice, then skipped; the rest arrives";
 const REFUSED: &str = "it cannot work, however often it is tried";
 const DENIED: &str = "wrong credentials, or no permission";

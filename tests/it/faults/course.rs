@@ -5,11 +5,7 @@ use std::{
     time::Duration,
 };
 
-use gstkvssink::{
-    local::{Fault, FaultKind, Local},
-    producer::StreamCallbacks,
-    session::{Ack, AckKind, Failure},
-};
+use gstkvssink::local::{Fault, FaultKind, Local};
 
 use super::cases::{Case, End, Type, When};
 use crate::support::{PATIENCE, feed::hash, service_with};
@@ -24,17 +20,37 @@ pub(crate) struct Course {
     state: Mutex<State>,
 }
 
+/// A frame that came.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) hash: String,
+    pub(crate) pts_ms: u64,
+}
+
+/// An outage that was told to be over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Restored {
+    /// How long it was, as told.
+    pub(crate) outage: Duration,
+    /// When the loss and the end of it were heard of.
+    pub(crate) lost: Duration,
+    pub(crate) restored: Duration,
+}
+
 #[derive(Default)]
 pub(crate) struct State {
-    /// The hashes of the frames that came.
-    pub(crate) sent: Vec<String>,
+    pub(crate) sent: Vec<Sent>,
     /// The numbers of the fragments whose PERSISTED was read.
     pub(crate) persisted: Vec<String>,
     /// When the connection was lost, while it is.
     lost: Option<Duration>,
+    /// The same, by the state of the session.
+    backing_off: Option<Duration>,
+    pub(crate) injected: Duration,
     pub(crate) outages: usize,
     /// When it was tried again, since the loss.
     pub(crate) tries: Vec<Duration>,
+    pub(crate) restored: Vec<Restored>,
     pub(crate) recovery: Option<Duration>,
     /// What the fault did not do.
     pub(crate) complaint: Option<String>,
@@ -60,6 +76,7 @@ impl Course {
             fault.kind,
             FaultKind::Refuse { .. } | FaultKind::Away { .. }
         );
+        self.so_far().injected = self.local.uptime();
         self.local.inject(fault);
         if is_port && !self.strike() {
             self.complain("the port is still open");
@@ -84,10 +101,13 @@ impl Course {
 
     /// A frame comes. The one in the middle waits until the fault has struck, so that this does not depend on time.
     pub(crate) fn frame(&self, buffer: &gst::BufferRef, middle: usize) {
-        let hash = hash(buffer);
+        let sent = Sent {
+            hash: hash(buffer),
+            pts_ms: buffer.pts().map_or(0, gst::ClockTime::mseconds),
+        };
         let count = {
             let mut state = self.so_far();
-            state.sent.push(hash);
+            state.sent.push(sent);
             state.sent.len()
         };
         if count != middle {
@@ -121,33 +141,36 @@ impl Course {
     }
 
     pub(crate) fn persisted(&self, number: &str) {
+        self.so_far().persisted.push(number.to_owned());
+    }
+
+    pub(crate) fn restored(&self, outage: Duration) {
+        let restored = self.local.uptime();
+        let mut state = self.so_far();
+        let Some(lost) = state.lost.take() else {
+            state.complaint = Some("restored, and was not lost".into());
+            return;
+        };
+        let recovery = Some(restored.saturating_sub(lost));
+        state.recovery = state.recovery.max(recovery);
+        state.restored.push(Restored {
+            outage,
+            lost,
+            restored,
+        });
+    }
+
+    /// The session is in another state.
+    pub(crate) fn entered(&self, name: &str) {
         let now = self.local.uptime();
         let mut state = self.so_far();
-        state.persisted.push(number.to_owned());
-        if let Some(since) = state.lost.take() {
-            state.recovery = state.recovery.max(Some(now.saturating_sub(since)));
-        }
-    }
-}
-
-impl StreamCallbacks for Course {
-    fn ack(&self, ack: &Ack) {
-        if ack.kind == AckKind::Persisted {
-            self.persisted(ack.fragment_number.as_deref().unwrap_or_default());
-        }
-    }
-
-    fn connection_lost(&self, _: &Failure) {
-        self.lost();
-    }
-
-    fn state(&self, name: &'static str) {
-        let now = self.local.uptime();
-        let mut state = self.so_far();
-        if let Some(since) = state.lost
-            && ["describing", "resolving", "opening"].contains(&name)
-        {
-            state.tries.push(now.saturating_sub(since));
+        match (name, state.backing_off) {
+            ("backing-off", None) => state.backing_off = Some(now),
+            ("streaming", _) => state.backing_off = None,
+            ("describing" | "resolving" | "opening", Some(since)) => {
+                state.tries.push(now.saturating_sub(since));
+            }
+            _ => {}
         }
     }
 }

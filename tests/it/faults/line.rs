@@ -38,9 +38,9 @@ pub(crate) struct Line {
     pub(crate) twice: u64,
     /// To open a session.
     pub(crate) attempts: u64,
-    /// From the loss of the connection to the next PERSISTED; the longest.
+    /// From the WARNING to the message that the connection is restored; the longest.
     pub(crate) recovery: Option<Duration>,
-    /// When it was tried again, since the loss; only the producer tells.
+    /// When it was tried again, since the loss, where the service is away.
     pub(crate) tries: Vec<Duration>,
     /// Frames that the service does not have, counted from 0 as they came.
     pub(crate) missing: Vec<usize>,
@@ -75,7 +75,7 @@ impl Line {
             match end {
                 End::AllThere => "all there",
                 End::OneRejected => "one rejected",
-                End::TooLong => "too long",
+                End::TooLong(_) => "too long",
                 End::Error => "ERROR",
             }
             .to_owned(),

@@ -1,47 +1,42 @@
 //! One case: frames on their way to the service, the fault in between, and what was said about it.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{Arc, Once},
     time::Duration,
 };
 
-use bytes::Bytes;
 use gst::prelude::*;
-use gstkvssink::{
-    definition::{StreamDefinition, StreamName, StreamingType},
-    fragment::DropReason,
-    local::Options,
-    media::{Codec, Frame, Track, TrackNumber},
-    net::{Credentials, Service},
-    producer::{Producer, Stream, StreamCallbacks},
-    secret::Secret,
-    time::Timestamp,
-};
 
 use super::{
-    cases::{Case, End, Through, Type},
+    cases::{Bound, Case, End, Type},
     course::{Course, STREAM},
     line::Line,
-    verdict,
+    verdict::{self, Loss},
 };
 use crate::support::{
-    Pipeline, accounts,
+    PATIENCE, Pipeline, accounts,
     bus::{self, Heard},
     media, properties,
 };
 
 /// For the end. What is read slowly takes its time.
 const STOP: Duration = Duration::from_secs(120);
-/// Of the producer's frames; it has nothing to do with now.
-const START_MS: u64 = 1_600_000_000_000;
 
 impl Type {
     /// Access units in the time that they take, or as fast as they are taken.
-    fn source(self, frames: u32) -> String {
+    fn source(self, case: &Case) -> String {
+        let frames = case.frames;
+        let (pattern, bitrate) = match case.end(self) {
+            // A picture that does not compress.
+            End::TooLong(Bound::Storage) => ("snow", 2500),
+            _ => ("smpte", 2048),
+        };
         match self {
             Self::Realtime => format!(
-                "videotestsrc is-live=true num-buffers={frames} ! video/x-raw,format=I420,width=160,height=120,framerate=25/1 \
-                 ! x264enc threads=1 key-int-max=25 option-string=scenecut=0 speed-preset=ultrafast bframes=2 ! h264parse"
+                "videotestsrc is-live=true pattern={pattern} num-buffers={frames} \
+                 ! video/x-raw,format=I420,width=160,height=120,framerate=25/1 \
+                 ! x264enc threads=1 key-int-max=25 option-string=scenecut=0 speed-preset=ultrafast bframes=2 bitrate={bitrate} \
+                 ! h264parse"
             ),
             Self::Offline => {
                 let clip = media::clip("bikes.mp4");
@@ -65,6 +60,7 @@ struct Ended {
     /// In, persisted, dropped, pending.
     accounts: [u64; 4],
     dropped: Vec<(String, u64)>,
+    told: Vec<Loss>,
     attempts: u64,
 }
 
@@ -77,10 +73,7 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
     if case.when.is_start() {
         course.inject();
     }
-    let ended = match case.through {
-        Through::Element => by_element(&course, kind),
-        Through::Producer => by_producer(&course, kind),
-    };
+    let ended = play(&course, kind);
     let state = course.so_far();
     let local = &course.local;
     assert_eq!(state.complaint, None);
@@ -97,10 +90,27 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
         let reasons: Vec<_> = ended.dropped.iter().map(|(name, _)| &**name).collect();
         let expected: &[&str] = match case.end(kind) {
             End::OneRejected => &["rejected"],
-            End::TooLong => &["age"],
+            End::TooLong(bound) => &[bound.reason()],
             _ => &[],
         };
         assert_eq!(reasons, expected);
+        verdict::assert_times(local, STREAM, &state.sent, &missing, &ended.told);
+        assert_eq!(state.restored.len(), state.outages);
+    }
+    for restored in &state.restored {
+        let longest = restored.restored.saturating_sub(state.injected);
+        assert!(
+            restored.outage <= longest + TICK,
+            "{restored:?} of {longest:?}"
+        );
+        if let Some(away) = case.away_for() {
+            let back = state.injected + away;
+            let shortest = back.saturating_sub(restored.lost);
+            assert!(
+                restored.outage + TICK >= shortest,
+                "{restored:?} of {shortest:?}"
+            );
+        }
     }
     Line {
         case,
@@ -117,27 +127,28 @@ pub(crate) fn run(case: &'static Case, kind: Type) -> Line {
     }
 }
 
-/// A pipeline that ends in `kvssink`.
-fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
+/// Times are told in whole milliseconds.
+const TICK: Duration = Duration::from_millis(1);
+
+/// The pipeline, from the first frame to NULL.
+fn play(course: &Arc<Course>, kind: Type) -> Ended {
+    let case = course.case;
+    let (storage_mib, buffer_s) = match case.end(kind) {
+        End::TooLong(Bound::Age) => (128, 2),
+        End::TooLong(Bound::Storage) => (1, 120),
+        _ => (128, 120),
+    };
     let pipeline = Pipeline::new(&format!(
-        "{} ! kvssink name=sink stream-name={STREAM} streaming-type={} completion-timeout={} buffer-duration={} {} \
-         connection-staleness={} stop-stream-timeout={}",
-        kind.source(course.case.frames),
+        "{} ! kvssink name=sink stream-name={STREAM} streaming-type={} completion-timeout={} storage-size={storage_mib} \
+         buffer-duration={buffer_s} {} connection-staleness={} stop-stream-timeout={}",
+        kind.source(case),
         kind.name(),
-        if course.case.fault == "black-hole" {
-            3
-        } else {
-            30
-        },
-        if course.case.end(kind) == End::TooLong {
-            2
-        } else {
-            120
-        },
+        if case.fault == "black-hole" { 3 } else { 30 },
         properties(&course.local),
-        course.case.staleness_s,
+        case.staleness_s,
         STOP.as_secs()
     ));
+    let states = case.away_for().map(|_| listen(course, &pipeline));
     let pad = pipeline.element("sink").static_pad("sink").unwrap();
     pad.add_probe(gst::PadProbeType::BUFFER, {
         let course = Arc::clone(course);
@@ -151,9 +162,14 @@ fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
     let mut heard = Heard::of(&pipeline);
     // A state change that fails posts why.
     let _ = pipeline.0.set_state(gst::State::Playing);
-    heard.until(&pipeline, |message| {
+    // Nothing is said in an outage of a minute.
+    let patience = PATIENCE + case.away_for().unwrap_or_default();
+    heard.until_within(patience, &pipeline, |message| {
         if bus::is_warning(message) {
             course.lost();
+        } else if bus::tells(message, "kvs-connection-restored") {
+            let told = message.structure().unwrap();
+            course.restored(Duration::from_millis(told.get("outage").unwrap()));
         } else if bus::tells(message, "kvs-fragment-ack") {
             let ack = message.structure().unwrap();
             if ack.get::<&str>("type").unwrap() == "PERSISTED" {
@@ -163,17 +179,27 @@ fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
         bus::is_eos(message) || bus::is_error(message, "sink")
     });
     heard.stop(&pipeline);
+    if let Some(states) = states {
+        gst::log::remove_log_function(states);
+    }
     let stats = pipeline.stats("sink");
     assert_eq!(
         heard.errors("sink").len(),
         usize::from(course.case.end(kind) == End::Error),
         "{heard:#?}"
     );
-    assert_eq!(
+    for told in [
         heard.warnings("sink").len(),
-        course.so_far().outages,
-        "{heard:#?}"
-    );
+        heard.told("kvs-connection-lost").len(),
+    ] {
+        assert_eq!(told, course.so_far().outages, "{heard:#?}");
+    }
+    let stale = heard.told("kvs-connection-stale");
+    assert_eq!(!stale.is_empty(), case.is_stale(), "{heard:#?}");
+    for told in stale {
+        let silence: u64 = told.get("silence").unwrap();
+        assert_eq!(silence, u64::from(case.staleness_s) * 1000);
+    }
     let reasons = stats.get::<gst::Structure>("dropped").unwrap();
     let dropped: Vec<_> = reasons
         .iter()
@@ -191,102 +217,40 @@ fn by_element(course: &Arc<Course>, kind: Type) -> Ended {
             "{heard:#?}"
         );
     }
+    let told = heard
+        .told("kvs-frames-dropped")
+        .into_iter()
+        .map(|told| Loss {
+            frames: told.get("frames").unwrap(),
+            from: told.get("from").unwrap(),
+            to: told.get("to").unwrap(),
+        });
     Ended {
         eos: heard.eos(),
         accounts: accounts(&stats),
+        told: told.collect(),
         dropped,
         attempts: stats.get("connection-attempts").unwrap(),
     }
 }
 
-/// A pipeline whose frames are put into a stream of the Rust API.
-fn by_producer(course: &Arc<Course>, kind: Type) -> Ended {
-    let Options {
-        access_key,
-        secret_key,
-        ..
-    } = Options::default();
-    let service = Service {
-        endpoint: Some(course.local.endpoint().into()),
-        credentials: Credentials::Static {
-            access_key,
-            secret_key: Secret::new(secret_key),
-            session_token: None,
-        },
-        user_agent: "tests/1.0".into(),
-        ..Service::new("eu-central-1")
-    };
-    let definition = StreamDefinition {
-        streaming_type: match kind {
-            Type::Realtime => StreamingType::Realtime,
-            Type::Offline => StreamingType::Offline,
-        },
-        stop_timeout: STOP,
-        ..StreamDefinition::new(StreamName::new(STREAM).unwrap())
-    };
-    let producer = Producer::new("test-producer", service).unwrap();
-    let stream = producer
-        .create_stream(definition, Arc::clone(course) as Arc<dyn StreamCallbacks>)
-        .unwrap();
-    let stream = Arc::new(stream);
-    let pipeline = Pipeline::new(&format!(
-        "{} ! video/x-h264,stream-format=avc,alignment=au ! fakesink name=sink sync=false",
-        kind.source(course.case.frames)
-    ));
-    let pad = pipeline.element("sink").static_pad("sink").unwrap();
-    pad.add_probe(gst::PadProbeType::DATA_DOWNSTREAM, {
-        let (course, stream) = (Arc::clone(course), Arc::clone(&stream));
-        let zero = OnceLock::new();
-        move |_, info| {
-            match &info.data {
-                Some(gst::PadProbeData::Event(event)) => set_tracks(&stream, event),
-                Some(gst::PadProbeData::Buffer(buffer)) => {
-                    course.frame(buffer, kind.middle());
-                    let pts = buffer.pts().unwrap();
-                    let since = pts - *zero.get_or_init(|| pts);
-                    let frame = Frame {
-                        track: TrackNumber::VIDEO,
-                        pts: Timestamp::from_millis(START_MS + since.mseconds()),
-                        dts: None,
-                        key: !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT),
-                        payload: Bytes::copy_from_slice(&buffer.map_readable().unwrap()),
-                    };
-                    stream.put_frame(frame).unwrap();
-                }
-                _ => {}
-            }
-            gst::PadProbeReturn::Ok
-        }
+/// Notes the states of the element's session, as its log has them: no message says them.
+fn listen(course: &Arc<Course>, pipeline: &Pipeline) -> gst::log::DebugLogFunction {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        gst::log::remove_default_log_function();
+        gst::log::set_threshold_for_name("kvssink", gst::DebugLevel::Info);
     });
-    assert!(pipeline.run().eos);
-    let ended = stream.stop();
-    let stats = stream.stats();
-    Ended {
-        eos: ended.is_ok(),
-        accounts: [
-            stats.frames_in,
-            stats.frames_persisted,
-            stats.frames_dropped(),
-            stats.frames_pending,
-        ],
-        dropped: stats
-            .dropped
-            .iter()
-            .map(|(reason, frames): (&DropReason, _)| (reason.as_str().to_owned(), *frames))
-            .filter(|(_, frames)| *frames > 0)
-            .collect(),
-        attempts: stats.connection_attempts,
-    }
-}
-
-fn set_tracks(stream: &Stream, event: &gst::EventRef) {
-    let gst::EventView::Caps(caps) = event.view() else {
-        return;
-    };
-    let caps = caps.caps().structure(0).unwrap();
-    let private = caps.get::<gst::Buffer>("codec_data").unwrap();
-    let private = Bytes::copy_from_slice(&private.map_readable().unwrap());
-    let size = |name| u32::try_from(caps.get::<i32>(name).unwrap()).unwrap();
-    let track = Track::video(Codec::H264, private, size("width"), size("height"));
-    stream.set_tracks(&[track.unwrap()]).unwrap();
+    let sink = pipeline.element("sink").as_ptr() as usize;
+    let course = Arc::clone(course);
+    gst::log::add_log_function(move |category, _, _, _, _, object, message| {
+        let is_its = object.is_some_and(|object| object.as_ptr() as usize == sink);
+        if category.name() == "kvssink"
+            && is_its
+            && let Some(said) = message.get()
+            && let Some(state) = said.strip_prefix("session: ")
+        {
+            course.entered(state);
+        }
+    })
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use gstkvssink::local::Local;
 
+use super::course::Sent;
 use crate::support::{feed::hashes, stored};
 
 /// What the service has.
@@ -44,11 +45,11 @@ pub(crate) fn of(local: &Local, stream: &str, told: &[String]) -> Verdict {
 }
 
 /// Which of the frames that were sent the service does not have. What it has is in order, and nothing else.
-pub(crate) fn missing(local: &Local, stream: &str, sent: &[String]) -> Vec<usize> {
+pub(crate) fn missing(local: &Local, stream: &str, sent: &[Sent]) -> Vec<usize> {
     let files = local.session_files(stream);
     let stored = once(files.iter().flat_map(|file| hashes(&stored::frames(file))));
     let has: HashSet<_> = stored.iter().collect();
-    let sent = once(sent.iter().cloned());
+    let sent = once(sent.iter().map(|sent| sent.hash.clone()));
     let expected: Vec<_> = sent.iter().filter(|hash| has.contains(hash)).collect();
     assert!(
         stored.iter().eq(expected.iter().copied()),
@@ -66,4 +67,50 @@ pub(crate) fn missing(local: &Local, stream: &str, sent: &[String]) -> Vec<usize
 fn once(hashes: impl Iterator<Item = String>) -> Vec<String> {
     let mut seen = HashSet::new();
     hashes.filter(|hash| seen.insert(hash.clone())).collect()
+}
+
+/// What was told of a loss: frames, and the times of the first and the last in ns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loss {
+    pub(crate) frames: u64,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+/// The times that were told are those of the frames that are missing: of each message, and of all of them.
+pub(crate) fn assert_times(
+    local: &Local,
+    stream: &str,
+    sent: &[Sent],
+    missing: &[usize],
+    told: &[Loss],
+) {
+    // A frame that is stored has both times. They are rounded to whole milliseconds, the fragment's and the frame's in it.
+    const ROUNDED_MS: u64 = 2;
+    let files = local.session_files(stream);
+    let stored = stored::frames(&files[0]);
+    let first = sent.iter().find(|sent| sent.hash == stored[0].sha256);
+    let later = stored[0].pts_ms - first.unwrap().pts_ms;
+    let mut times: Vec<_> = missing
+        .iter()
+        .map(|index| sent[*index].pts_ms + later)
+        .collect();
+    times.sort_unstable();
+    let is_near = |told: u64, ms: u64| (told / 1_000_000).abs_diff(ms) <= ROUNDED_MS;
+    for loss in told {
+        let (from, to) = (loss.from / 1_000_000, loss.to / 1_000_000);
+        let span = from.saturating_sub(ROUNDED_MS)..=to + ROUNDED_MS;
+        let within: Vec<_> = times.iter().filter(|ms| span.contains(*ms)).collect();
+        let [first, .., last] = within[..] else {
+            panic!("{loss:?} of {times:?}")
+        };
+        assert!(
+            within.len() as u64 == loss.frames
+                && is_near(loss.from, *first)
+                && is_near(loss.to, *last),
+            "{loss:?} of {times:?}"
+        );
+    }
+    let frames: u64 = told.iter().map(|loss| loss.frames).sum();
+    assert_eq!(frames, times.len() as u64, "{told:?}");
 }

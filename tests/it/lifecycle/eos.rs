@@ -12,7 +12,7 @@ use crate::support::{
     PATIENCE, accounts,
     bus::{self, is_error, is_warning},
     feed::{Clip, Fed, hashes},
-    log::Lines,
+    log::{Lines, eventually},
     port::Reserved,
     properties, service, stored,
 };
@@ -124,6 +124,30 @@ fn null_while_eos_waits_returns() {
     fed.heard.stop(&fed.pipeline);
     assert_eq!(accounts(&fed.stats()), [30, 0, 30, 0]);
     assert_eq!(fed.heard.errors("sink").len(), 1, "{:#?}", fed.heard);
+    assert!(!fed.heard.eos());
+}
+
+/// NULL returns, and says what is missing, while the session drains, too: everything was sent, and the service says nothing.
+#[test]
+fn null_while_the_session_drains_returns() {
+    let local = service();
+    local.inject("never-ack:always".parse().unwrap());
+    let clip = Clip::test(30, 10);
+    let properties = properties(&local);
+    let mut fed = Fed::playing(
+        &format!("stream-name=cam {properties} stop-stream-timeout=5"),
+        &clip,
+    );
+    fed.put_all(&clip.buffers);
+    fed.eos();
+    let drains = eventually(|| fed.stats().get::<&str>("state").unwrap() == "draining");
+    assert!(drains, "{}", fed.stats());
+    fed.heard.stop(&fed.pipeline);
+    assert_eq!(accounts(&fed.stats()), [30, 0, 30, 0]);
+    let error = fed.heard.the_error("sink");
+    assert!(error.error().to_string().contains("draining"), "{error:?}");
+    let missing: u64 = error.details().unwrap().get("frames-missing").unwrap();
+    assert_eq!((missing, fed.heard.dropped("unfinished")), (30, 30));
     assert!(!fed.heard.eos());
 }
 

@@ -6,7 +6,7 @@ use crate::support::{
     PATIENCE, Pipeline, accounts,
     bus::{Heard, is_eos, is_error, is_warning, tells},
     feed::{Clip, Fed, hashes},
-    log::Lines,
+    log::{Lines, eventually},
     media,
     port::Reserved,
     properties, service, stored,
@@ -41,6 +41,25 @@ fn frames_before_and_after_a_flush_arrive() {
     expected.truncate(15);
     expected.extend(clip.hashes());
     assert_eq!(stored, expected);
+}
+
+/// What was put before a flush is PERSISTED though nothing follows: the fragment that the flush has cut is ended on the wire,
+/// before the service ends the connection for want of media.
+#[test]
+fn frames_before_a_flush_are_persisted_though_nothing_follows() {
+    let local = service();
+    let clip = Clip::test(30, 10);
+    let mut fed = Fed::playing(&format!("stream-name=cam {}", properties(&local)), &clip);
+    fed.put_all(&clip.buffers[..15]);
+    flush(&fed, &clip);
+    let persisted = eventually(|| accounts(&fed.stats()) == [15, 15, 0, 0]);
+    assert!(persisted, "{}", fed.stats());
+    // What follows later, does so in another session.
+    fed.put_all(&clip.buffers[..10]);
+    fed.finish();
+    assert_eq!(accounts(&fed.stats()), [25, 25, 0, 0]);
+    assert_eq!(local.session_files("cam").len(), 2);
+    assert!(fed.heard.warnings("sink").is_empty(), "{:#?}", fed.heard);
 }
 
 /// After a flush the next frame must be a key frame: others are dropped and told.

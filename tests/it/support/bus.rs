@@ -1,6 +1,6 @@
 //! Everything that a pipeline says, whole: who said it, with details, until after NULL.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use gst::prelude::*;
 
@@ -21,12 +21,22 @@ impl Heard {
     pub(crate) fn until(
         &mut self,
         pipeline: &Pipeline,
+        done: impl FnMut(&gst::Message) -> bool,
+    ) -> gst::Message {
+        self.until_within(PATIENCE, pipeline, done)
+    }
+
+    /// The same, where a message may be so long in coming.
+    pub(crate) fn until_within(
+        &mut self,
+        patience: Duration,
+        pipeline: &Pipeline,
         mut done: impl FnMut(&gst::Message) -> bool,
     ) -> gst::Message {
         let bus = pipeline.0.bus().unwrap();
         loop {
             let message = bus
-                .timed_pop(gst::ClockTime::from_seconds(PATIENCE.as_secs()))
+                .timed_pop(gst::ClockTime::from_seconds(patience.as_secs()))
                 .unwrap_or_else(|| panic!("nothing more on the bus: {self:#?}"));
             self.0.push(message.clone());
             if done(&message) {

@@ -261,6 +261,20 @@ impl Fed {
         self.heard.until(&self.pipeline, done)
     }
 
+    /// Listens until so many more acks of each of these types have come.
+    pub(crate) fn until_acks(&mut self, wanted: &[(&str, usize)]) {
+        let mut wanted = wanted.to_vec();
+        self.until(|message| {
+            let kind = message.structure().and_then(|said| said.get("type").ok());
+            for (wanted, left) in &mut wanted {
+                if kind == Some(*wanted) {
+                    *left = left.saturating_sub(1);
+                }
+            }
+            bus::is_error(message, "sink") || wanted.iter().all(|(_, left)| *left == 0)
+        });
+    }
+
     pub(crate) fn stats(&self) -> gst::Structure {
         self.pipeline.stats("sink")
     }

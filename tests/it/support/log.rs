@@ -43,6 +43,17 @@ impl Lines {
         {}
     }
 
+    /// Waits for a line with `text`, where a panic would end nothing: in a streaming thread. False if none comes.
+    pub(crate) fn hears(&self, text: &str) -> bool {
+        loop {
+            match self.lines.recv_timeout(PATIENCE / 4) {
+                Ok(line) if line.contains(text) => return true,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
     /// Waits until EOS waits for the acks.
     pub(crate) fn until_eos_waits(&self) {
         self.until("waiting for the last acks");

@@ -4,11 +4,13 @@
 
 pub(crate) mod alone;
 pub(crate) mod bus;
+pub(crate) mod camera;
 pub(crate) mod feed;
 pub(crate) mod feeds;
 mod leaks;
 pub(crate) mod log;
 pub(crate) mod media;
+pub(crate) mod packets;
 pub(crate) mod port;
 pub(crate) mod proxy;
 pub(crate) mod scripts;
@@ -16,7 +18,7 @@ pub(crate) mod stored;
 
 use std::{sync::Once, time::Duration};
 
-use gst::prelude::*;
+use gst::{glib::LogLevels, prelude::*};
 use gstkvssink::local::{Local, Options};
 
 /// Longest wait for anything. A test that comes near it has failed; none depends on it.
@@ -30,10 +32,13 @@ pub(crate) fn test_source(frames: u32, gop: u32, live: bool) -> String {
     )
 }
 
-/// GStreamer, and the element from this build, not from a plugin file.
+/// GStreamer, and the element from this build, not from a plugin file. A warning of GLib or GStreamer ends the process, as
+/// with `G_DEBUG=fatal-warnings`, whoever starts the test and how.
 pub(crate) fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        let fatal = LogLevels::LEVEL_ERROR | LogLevels::LEVEL_CRITICAL | LogLevels::LEVEL_WARNING;
+        gst::glib::log_set_always_fatal(fatal);
         gst::init().unwrap();
         gstkvssink::plugin_register_static().unwrap();
     });

@@ -37,12 +37,18 @@ impl Reserved {
 
     /// A service there, which keeps its media below `dir`.
     pub(crate) fn serve(&self, dir: &Path) -> Local {
-        let options = Options {
+        self.serve_with(dir, |_| ())
+    }
+
+    /// The same with other options.
+    pub(crate) fn serve_with(&self, dir: &Path, change: impl FnOnce(&mut Options)) -> Local {
+        let mut options = Options {
             listen: self.address,
             dir: Some(dir.into()),
             activation_delay: Duration::from_millis(50),
             ..Options::default()
         };
+        change(&mut options);
         Local::start(options).unwrap()
     }
 }

@@ -17,9 +17,9 @@ use tokio::sync::{Semaphore, oneshot};
 pub(crate) const USER: &str = "camera";
 pub(crate) const PASSWORD: &str = "p@ss:w/rd";
 /// The same as they stand in a URI.
-const IN_URI: &str = "camera:p%40ss%3Aw%2Frd";
+pub(crate) const IN_URI: &str = "camera:p%40ss%3Aw%2Frd";
 /// The same as Basic has them (`printf %s 'camera:p@ss:w/rd' | base64`).
-const BASIC: &str = "Basic Y2FtZXJhOnBAc3M6dy9yZA==";
+pub(crate) const BASIC: &str = "Basic Y2FtZXJhOnBAc3M6dy9yZA==";
 
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 64;

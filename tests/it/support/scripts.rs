@@ -60,6 +60,8 @@ pub(crate) fn with_plugin(mut command: Command) -> Command {
         .env_remove("GST_PLUGIN_PATH_1_0")
         .env_remove("GST_REGISTRY_1_0")
         .env("GST_PLUGIN_PATH", plugins)
+        // As [`super::init`] has it.
+        .env("G_DEBUG", "fatal-warnings")
         .env("GST_REGISTRY", temporary.join("gst-registry.bin"))
         // It looks when GStreamer ends, as at the end of gst-launch-1.0, and warns: see `assert_success`.
         .env("GST_TRACERS", "leaks")
