@@ -493,7 +493,9 @@ fn what_a_format_cannot_do_without_is_asked_for() {
         let error = Reframer::new(format, None, Hints::default()).unwrap_err();
         assert_eq!(error, InvalidFormat::NoCodecData { codec });
         let parser = ["h264parse", "h265parse", "aacparse"];
-        let named = parser.iter().filter(|name| error.to_string().contains(*name));
+        let named = parser
+            .iter()
+            .filter(|name| error.to_string().contains(*name));
         assert_eq!(named.count(), 1, "{error}");
     }
     for (format, data) in [
@@ -530,7 +532,10 @@ fn a_broken_set_is_named_unless_the_frames_may_bring_another() {
     let kind = ParameterSet::Sequence;
     let error = new(Format::Avc).unwrap_err();
     assert_eq!(error, InvalidFormat::ParameterSet { kind });
-    assert!(error.to_string().starts_with("codec_data: the SPS"), "{error}");
+    assert!(
+        error.to_string().starts_with("codec_data: the SPS"),
+        "{error}"
+    );
     assert!(new(Format::Avc3).is_ok());
 }
 

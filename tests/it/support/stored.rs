@@ -81,7 +81,10 @@ pub(crate) fn assert_decodes(file: &Path) {
     let file = file.to_str().unwrap();
     let in_ms = ["-enc_time_base", "1:1000", "-f", "null", "-"];
     assert_eq!(
-        run("ffmpeg", &[&["-v", "error", "-i", file], &in_ms[..]].concat()),
+        run(
+            "ffmpeg",
+            &[&["-v", "error", "-i", file], &in_ms[..]].concat()
+        ),
         (String::new(), String::new())
     );
 }
