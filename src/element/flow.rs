@@ -47,6 +47,20 @@ struct Running {
     metrics: bool,
     /// The end of the stream was posted, and no frame came since.
     closed_posted: bool,
+    /// Some pad ended, and on others no stream began.
+    never_began: Option<Wait>,
+}
+
+/// A wait for a time. Who does not want it any more drops it: it would end what begins anew meanwhile.
+struct Wait {
+    id: gst::SingleShotClockId,
+    _wanted: Arc<()>,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.id.unschedule();
+    }
 }
 
 impl Running {
@@ -100,6 +114,7 @@ impl KvsSink {
             wanted_tags: settings.metadata_from_tags().into(),
             metrics: settings.get_kvs_metrics,
             closed_posted: false,
+            never_began: None,
         });
         for pad in self.obj().sink_pads() {
             if pad.is_linked() {
@@ -468,15 +483,28 @@ impl KvsSink {
     /// A pad on which no stream ever began (a file without audio) does not hold the end up for longer than track-timeout.
     fn wait_for_those_that_never_began(&self, event: &gst::Event) {
         let timeout = u64::from(self.settings().track_timeout_ms);
+        let mut state = self.state();
+        let Some(running) = &mut state.running else {
+            return;
+        };
+        if running.lanes.values().all(|lane| lane.started) {
+            return;
+        }
         let clock = gst::SystemClock::obtain();
         let at = clock.time() + gst::ClockTime::from_mseconds(timeout);
+        let id = clock.new_single_shot_id(at);
         let (element, event) = (self.obj().downgrade(), event.clone());
-        let waits = clock.new_single_shot_id(at).wait_async(move |_, _, _| {
+        let wanted = Arc::new(());
+        let still_wanted = Arc::downgrade(&wanted);
+        let waits = id.wait_async(move |_, _, _| {
             let Some(element) = element.upgrade() else {
                 return;
             };
             let sink = element.imp();
             if let Some(running) = &mut sink.state().running {
+                if still_wanted.upgrade().is_none() {
+                    return;
+                }
                 let others_ended = running
                     .lanes
                     .values()
@@ -487,18 +515,27 @@ impl KvsSink {
             }
             sink.drain_when_all_ended(Some(&event));
         });
-        if let Err(error) = waits {
-            gst::warning!(CAT, imp = self, "the clock does not wait: {error:?}");
+        match waits {
+            Ok(_) => {
+                running.never_began = Some(Wait {
+                    id,
+                    _wanted: wanted,
+                });
+            }
+            Err(error) => gst::warning!(CAT, imp = self, "the clock does not wait: {error:?}"),
         }
     }
 
     /// Whether it does.
     fn drain_when_all_ended(&self, event: Option<&gst::Event>) -> bool {
-        let state = self.state();
-        let Some(running) = &state.running else {
+        let mut state = self.state();
+        let Some(running) = &mut state.running else {
             return true;
         };
         let ends = !running.lanes.is_empty() && running.lanes.values().all(|lane| lane.ended);
+        if ends {
+            running.never_began = None;
+        }
         let stream = Arc::clone(&running.stream);
         drop(state);
         if !ends {

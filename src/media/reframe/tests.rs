@@ -522,7 +522,7 @@ fn what_a_format_cannot_do_without_is_asked_for() {
 fn a_broken_set_is_named_unless_the_frames_may_bring_another() {
     let mut garbage = crate::media::fixtures::AVCC.to_vec();
     // Behind the SPS's length and NAL header.
-    garbage[9..32].fill(0xFF);
+    garbage[9..32].fill(0);
     let hints = Hints {
         width: Some(178),
         height: Some(98),

@@ -171,6 +171,25 @@ fn each_round_from_ready_uploads_both() {
     assert!(world.feeds.heard.errors("sink").is_empty());
 }
 
+/// A round that ends while the end waits for a pad on which nothing began: nothing of that wait is left for the next one.
+#[test]
+fn the_wait_for_a_pad_ends_with_its_round() {
+    let mut world = World::new("track-timeout=3600000");
+    world.feeds.play();
+    world.to_video.begin(&world.video);
+    world.to_video.put_all(&world.video.buffers);
+    world.to_video.eos();
+    // At the end of a test its events are gone, too.
+    world.feeds.set(gst::State::Ready);
+    assert_eq!(accounts(&world.feeds.stats()), [50, 50, 0, 0]);
+    world.feeds.play();
+    world.to_video.begin(&world.video);
+    world.to_audio.begin(&world.audio);
+    world.put_both();
+    world.finish();
+    assert_eq!(accounts(&world.feeds.stats()), [150, 150, 0, 0]);
+}
+
 /// In PAUSED no pad takes more than a buffer, and PLAYING takes all of both.
 #[test]
 fn both_pads_wait_in_paused() {
