@@ -6,6 +6,7 @@ pub(crate) mod alone;
 pub(crate) mod bus;
 pub(crate) mod camera;
 pub(crate) mod feed;
+pub(crate) mod feeds;
 mod leaks;
 pub(crate) mod log;
 pub(crate) mod media;
