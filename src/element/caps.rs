@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::settings::Settings;
-use crate::media::{Codec, Format, Hints, InvalidFormat, Reframer, Track, TrackNumber};
+use crate::media::{Format, Hints, Reframer, Track, TrackNumber};
 
 /// Video that a pad takes: whole access units, with their parameter sets in the caps or in the stream.
 pub(super) fn video_template() -> gst::Caps {
@@ -79,25 +79,8 @@ impl Said {
                 reframer.set_hints(hints);
                 Ok(reframer)
             }
-            None => Reframer::new(format, codec_data, hints).map_err(|error| match error {
-                InvalidFormat::NoCodecData { codec } => {
-                    format!(
-                        "the caps have no codec_data: put {} in front",
-                        parser(codec)
-                    )
-                }
-                error => error.to_string(),
-            }),
+            None => Reframer::new(format, codec_data, hints).map_err(|error| error.to_string()),
         }
-    }
-}
-
-/// The element that finds codec private data.
-fn parser(codec: Codec) -> &'static str {
-    match codec {
-        Codec::H264 => "h264parse",
-        Codec::H265 => "h265parse",
-        Codec::Aac | Codec::Alaw | Codec::Mulaw => "aacparse",
     }
 }
 
@@ -204,7 +187,7 @@ mod tests {
     use test_case::test_case;
 
     use super::*;
-    use crate::media::{TrackKind, fixtures::AVCC};
+    use crate::media::{Codec, TrackKind, fixtures::AVCC};
 
     fn caps() -> gst::Caps {
         gst::init().unwrap();

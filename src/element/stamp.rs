@@ -277,9 +277,7 @@ impl Stamps {
             }
             (known, heard) => known.or(heard),
         };
-        if turns {
-            self.referenced = lane.reference.or(self.referenced);
-        } else if place.lead && self.referenced.is_some() {
+        if turns || (place.lead && self.referenced.is_some()) {
             self.referenced = lane.reference.or(self.referenced);
         }
     }
