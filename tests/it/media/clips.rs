@@ -214,7 +214,7 @@ pub(super) const AAC_ADTS: &str = "audio/mpeg,mpegversion=4,stream-format=adts";
 /// Presentation times (else decode times) of the buffers, in ms after the first one's.
 pub(super) fn distances(clip: &Clip) -> Vec<u64> {
     let times = clip.buffers.iter().map(|buffer| {
-        let at = buffer.pts().or(buffer.dts()).unwrap();
+        let at = buffer.pts().or_else(|| buffer.dts()).unwrap();
         clip.running_time(at)
     });
     let times: Vec<_> = times.collect();
