@@ -475,13 +475,13 @@ impl KvsSink {
         if let Some(stream) = stream {
             stream.end_track(number);
         }
-        if !self.drain_when_all_ended(Some(event)) {
-            self.wait_for_those_that_never_began(event);
+        if !self.drain_when_all_ended(Some(event.seqnum())) {
+            self.wait_for_those_that_never_began(event.seqnum());
         }
     }
 
     /// A pad on which no stream ever began (a file without audio) does not hold the end up for longer than track-timeout.
-    fn wait_for_those_that_never_began(&self, event: &gst::Event) {
+    fn wait_for_those_that_never_began(&self, eos: gst::Seqnum) {
         let timeout = u64::from(self.settings().track_timeout_ms);
         let mut state = self.state();
         let Some(running) = &mut state.running else {
@@ -493,7 +493,7 @@ impl KvsSink {
         let clock = gst::SystemClock::obtain();
         let at = clock.time() + gst::ClockTime::from_mseconds(timeout);
         let id = clock.new_single_shot_id(at);
-        let (element, event) = (self.obj().downgrade(), event.clone());
+        let element = self.obj().downgrade();
         let wanted = Arc::new(());
         let still_wanted = Arc::downgrade(&wanted);
         let waits = id.wait_async(move |_, _, _| {
@@ -513,7 +513,7 @@ impl KvsSink {
                     lane.ended |= others_ended;
                 }
             }
-            sink.drain_when_all_ended(Some(&event));
+            sink.drain_when_all_ended(Some(eos));
         });
         match waits {
             Ok(_) => {
@@ -526,8 +526,8 @@ impl KvsSink {
         }
     }
 
-    /// Whether it does.
-    fn drain_when_all_ended(&self, event: Option<&gst::Event>) -> bool {
+    /// Whether it does. `eos`: the number of the event that is the last.
+    fn drain_when_all_ended(&self, eos: Option<gst::Seqnum>) -> bool {
         let mut state = self.state();
         let Some(running) = &mut state.running else {
             return true;
@@ -546,8 +546,8 @@ impl KvsSink {
         if !obj.sink_pad().is_linked() {
             // BaseSink knows nothing of it.
             let mut message = gst::message::Eos::builder().src(&*obj);
-            if let Some(event) = event {
-                message = message.seqnum(event.seqnum());
+            if let Some(eos) = eos {
+                message = message.seqnum(eos);
             }
             self.eos.keep(message.build());
         }

@@ -110,6 +110,7 @@ impl Lane {
             let place = Place {
                 key: unit.key,
                 reorders: !(is_video && unit.key),
+                in_order: !is_video,
                 lead: leads,
             };
             let later = i64::try_from(unit.offset.as_nanos()).unwrap_or(i64::MAX);

@@ -21,4 +21,5 @@ mod proxies;
 mod secrets;
 mod sessions;
 mod support;
+mod timestamps;
 mod tls;

@@ -7,13 +7,15 @@ rtsp_camera.py [--frames N] [--gop N] [--bframes N] [--audio aac|pcma|pcmu] [--c
 Prints `READY rtsp://127.0.0.1:PORT/cam` when it listens (the system chooses the port). The camera starts with
 its first client; after N frames it says goodbye (RTCP BYE), and the process ends when its last client left.
 --clock-offset: the camera's clock, which its RTCP sender reports tell, is so many seconds ahead of ours.
---tell: prints `video HASH NS` and `audio HASH NS` for each frame that it sends: the SHA-256 of its last NAL unit
-or of its bytes, and when it was taken by the camera's clock, in ns since 1970.
+--tell: sends a picture and a noise that never repeat themselves, and prints `video HASH NS` and `audio HASH NS` for
+each frame that it sends: the SHA-256 of its last NAL unit or of its bytes, and when it was taken by the camera's clock,
+in ns since 1970.
 Debian: python3-gi, gir1.2-gst-rtsp-server-1.0; run it with /usr/bin/python3.
 """
 import argparse
 import hashlib
 import sys
+import threading
 
 import gi
 
@@ -25,6 +27,7 @@ from gi.repository import GLib, GObject, Gst, GstRtsp, GstRtspServer  # noqa: E4
 FPS = 25
 # Seconds from 1900, where NTP begins to count, to 1970.
 NTP_TO_UNIX = 2_208_988_800
+TELLING = threading.Lock()
 # Each gives frames that arrive as they are sent.
 AUDIO = {
     "aac": "avenc_aac ! aacparse ! audio/mpeg,stream-format=raw ! rtpmp4gpay",
@@ -49,7 +52,7 @@ def arguments():
 def launch_line(options):
     profile = "main" if options.bframes else "baseline"
     video = (
-        f"videotestsrc is-live=true pattern=ball num-buffers={options.frames} "
+        f"videotestsrc is-live=true pattern={'snow' if options.tell else 'ball'} num-buffers={options.frames} "
         f"! video/x-raw,format=I420,width=320,height=240,framerate={FPS}/1 "
         f"! x264enc tune=zerolatency speed-preset=ultrafast bitrate=400 key-int-max={options.gop} "
         f"bframes={options.bframes} b-adapt=false ! video/x-h264,profile={profile} "
@@ -61,7 +64,7 @@ def launch_line(options):
     # As long as the pictures: 320 samples are 20 ms.
     blocks = options.frames * 1000 // FPS // 20 if options.frames >= 0 else -1
     return (
-        f"( {video} audiotestsrc is-live=true wave=ticks samplesperbuffer=320 num-buffers={blocks} "
+        f"( {video} audiotestsrc is-live=true wave={'white-noise' if options.tell else 'ticks'} samplesperbuffer=320 num-buffers={blocks} "
         f"! audio/x-raw,rate=16000,channels=1 ! audioconvert ! audioresample "
         f"! audio/x-raw,rate={16000 if options.audio == 'aac' else 8000} ! {AUDIO[options.audio]} name=pay1 )"
     )
@@ -108,7 +111,10 @@ def tell(media, name):
         event = pad.get_sticky_event(Gst.EventType.SEGMENT, 0)
         running = event.parse_segment().to_running_time(Gst.Format.TIME, buffer.pts)
         taken = pad.get_parent_element().get_base_time() + running - NTP_TO_UNIX * Gst.SECOND
-        print(kind, hashlib.sha256(data).hexdigest(), taken, flush=True)
+        line = f"{kind} {hashlib.sha256(data).hexdigest()} {taken}\n"
+        with TELLING:  # each payloader has its thread
+            sys.stdout.write(line)
+            sys.stdout.flush()
         return Gst.PadProbeReturn.OK
 
     pad.add_probe(Gst.PadProbeType.BUFFER, comes)
@@ -123,9 +129,17 @@ def last_nal_unit(data):
         at = end
 
 
-def configure(media, options, loop):
+def quit_when_alone(server, loop):
+    """Not before the last client has its answer."""
+    if server.client_filter(None, None):
+        return True
+    loop.quit()
+    return False
+
+
+def configure(media, options, server, loop):
     if options.frames >= 0:
-        media.connect("unprepared", lambda _: loop.quit())
+        media.connect("unprepared", lambda _: GLib.timeout_add(20, quit_when_alone, server, loop))
     if options.clock_offset or options.tell:
         set_clock(media, options.clock_offset)
     if options.tell:
@@ -160,7 +174,7 @@ def main():
     if options.user:
         require_digest(server, factory, options.user, options.password)
     server.get_mount_points().add_factory("/cam", factory)
-    factory.connect("media-configure", lambda _, media: configure(media, options, loop))
+    factory.connect("media-configure", lambda _, media: configure(media, options, server, loop))
     if not server.attach(None):
         sys.exit("cannot listen on 127.0.0.1")
 

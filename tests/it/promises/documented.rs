@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::support::scripts::root;
+use crate::support::{
+    documents::{Named, plain},
+    scripts::root,
+};
 
 /// A promise, and the tests that it names.
 #[derive(Debug, Default)]
@@ -12,54 +15,12 @@ struct Promise {
     tests: Vec<Named>,
 }
 
-/// `path.rs::function`.
-#[derive(Debug)]
-struct Named {
-    path: String,
-    function: String,
-}
-
 impl Promise {
     /// What is promised: the words in bold.
     fn words(&self) -> Vec<String> {
         let parts = self.text.split("**").skip(1).step_by(2);
         parts.map(plain).collect()
     }
-}
-
-impl Named {
-    /// The lines of comment before a test of this name; none if there is no such test.
-    fn comment(&self) -> Option<String> {
-        let source = fs::read_to_string(root().join(&self.path)).ok()?;
-        let begin = format!("fn {}(", self.function);
-        let lines: Vec<_> = source.lines().map(str::trim_start).collect();
-        let at = lines.iter().position(|line| line.starts_with(&begin))?;
-        let before = lines[..at]
-            .iter()
-            .rev()
-            .take_while(|line| line.starts_with("///") || line.starts_with("#["));
-        let mut before: Vec<_> = before.copied().collect();
-        before.reverse();
-        let is_test = |line: &&str| {
-            ["#[test]", "#[test_case("]
-                .iter()
-                .any(|test| line.starts_with(test))
-        };
-        before.iter().find(|line| is_test(line))?;
-        let comment = before.iter().filter_map(|line| line.strip_prefix("///"));
-        Some(plain(&comment.collect::<Vec<_>>().join(" ")))
-    }
-}
-
-/// Without line breaks, marks and capitals.
-fn plain(text: &str) -> String {
-    let words: Vec<_> = text.split_whitespace().collect();
-    words
-        .join(" ")
-        .replace(['`', '*'], "")
-        .to_lowercase()
-        .trim_end_matches('.')
-        .to_owned()
 }
 
 /// The numbered list of the first section.
@@ -83,15 +44,7 @@ fn promises() -> Vec<Promise> {
         }
     }
     for promise in &mut promises {
-        let quoted = promise.text.split('`').skip(1).step_by(2);
-        promise.tests = quoted
-            .filter_map(|quoted| quoted.split_once("::"))
-            .filter(|(path, _)| path.ends_with(".rs"))
-            .map(|(path, function)| Named {
-                path: path.to_owned(),
-                function: function.to_owned(),
-            })
-            .collect();
+        promise.tests = Named::in_text(&promise.text);
     }
     promises
 }

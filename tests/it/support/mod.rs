@@ -5,6 +5,7 @@
 pub(crate) mod alone;
 pub(crate) mod bus;
 pub(crate) mod camera;
+pub(crate) mod documents;
 pub(crate) mod feed;
 pub(crate) mod feeds;
 mod leaks;
@@ -14,6 +15,7 @@ pub(crate) mod packets;
 pub(crate) mod port;
 pub(crate) mod proxy;
 pub(crate) mod scripts;
+pub(crate) mod sound;
 pub(crate) mod stored;
 
 use std::{sync::Once, time::Duration};
