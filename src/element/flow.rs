@@ -47,6 +47,20 @@ struct Running {
     metrics: bool,
     /// The end of the stream was posted, and no frame came since.
     closed_posted: bool,
+    /// Some pad ended, and on others no stream began.
+    never_began: Option<Wait>,
+}
+
+/// A wait for a time. Who does not want it any more drops it: it would end what begins anew meanwhile.
+struct Wait {
+    id: gst::SingleShotClockId,
+    _wanted: Arc<()>,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.id.unschedule();
+    }
 }
 
 impl Running {
@@ -100,6 +114,7 @@ impl KvsSink {
             wanted_tags: settings.metadata_from_tags().into(),
             metrics: settings.get_kvs_metrics,
             closed_posted: false,
+            never_began: None,
         });
         for pad in self.obj().sink_pads() {
             if pad.is_linked() {
@@ -195,8 +210,8 @@ impl KvsSink {
         };
         let mut lane = expected.unwrap_or_else(|| Lane::new(number));
         lane.number = number;
-        lane.caps_refused = false;
         let track = lane.set_caps(said);
+        lane.caps_refused &= track.is_err();
         running.lanes.insert(pad.name().into(), lane);
         drop(state);
         let track = track.map_err(|reason| refused(&reason))?;
@@ -460,23 +475,36 @@ impl KvsSink {
         if let Some(stream) = stream {
             stream.end_track(number);
         }
-        if !self.drain_when_all_ended(Some(event)) {
-            self.wait_for_those_that_never_began(event);
+        if !self.drain_when_all_ended(Some(event.seqnum())) {
+            self.wait_for_those_that_never_began(event.seqnum());
         }
     }
 
     /// A pad on which no stream ever began (a file without audio) does not hold the end up for longer than track-timeout.
-    fn wait_for_those_that_never_began(&self, event: &gst::Event) {
+    fn wait_for_those_that_never_began(&self, eos: gst::Seqnum) {
         let timeout = u64::from(self.settings().track_timeout_ms);
+        let mut state = self.state();
+        let Some(running) = &mut state.running else {
+            return;
+        };
+        if running.lanes.values().all(|lane| lane.started) {
+            return;
+        }
         let clock = gst::SystemClock::obtain();
         let at = clock.time() + gst::ClockTime::from_mseconds(timeout);
-        let (element, event) = (self.obj().downgrade(), event.clone());
-        let waits = clock.new_single_shot_id(at).wait_async(move |_, _, _| {
+        let id = clock.new_single_shot_id(at);
+        let element = self.obj().downgrade();
+        let wanted = Arc::new(());
+        let still_wanted = Arc::downgrade(&wanted);
+        let waits = id.wait_async(move |_, _, _| {
             let Some(element) = element.upgrade() else {
                 return;
             };
             let sink = element.imp();
             if let Some(running) = &mut sink.state().running {
+                if still_wanted.upgrade().is_none() {
+                    return;
+                }
                 let others_ended = running
                     .lanes
                     .values()
@@ -485,20 +513,29 @@ impl KvsSink {
                     lane.ended |= others_ended;
                 }
             }
-            sink.drain_when_all_ended(Some(&event));
+            sink.drain_when_all_ended(Some(eos));
         });
-        if let Err(error) = waits {
-            gst::warning!(CAT, imp = self, "the clock does not wait: {error:?}");
+        match waits {
+            Ok(_) => {
+                running.never_began = Some(Wait {
+                    id,
+                    _wanted: wanted,
+                });
+            }
+            Err(error) => gst::warning!(CAT, imp = self, "the clock does not wait: {error:?}"),
         }
     }
 
-    /// Whether it does.
-    fn drain_when_all_ended(&self, event: Option<&gst::Event>) -> bool {
-        let state = self.state();
-        let Some(running) = &state.running else {
+    /// Whether it does. `eos`: the number of the event that is the last.
+    fn drain_when_all_ended(&self, eos: Option<gst::Seqnum>) -> bool {
+        let mut state = self.state();
+        let Some(running) = &mut state.running else {
             return true;
         };
         let ends = !running.lanes.is_empty() && running.lanes.values().all(|lane| lane.ended);
+        if ends {
+            running.never_began = None;
+        }
         let stream = Arc::clone(&running.stream);
         drop(state);
         if !ends {
@@ -509,8 +546,8 @@ impl KvsSink {
         if !obj.sink_pad().is_linked() {
             // BaseSink knows nothing of it.
             let mut message = gst::message::Eos::builder().src(&*obj);
-            if let Some(event) = event {
-                message = message.seqnum(event.seqnum());
+            if let Some(eos) = eos {
+                message = message.seqnum(eos);
             }
             self.eos.keep(message.build());
         }

@@ -108,15 +108,15 @@ impl ElementImpl for KvsSink {
 
 impl BaseSinkImpl for KvsSink {
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
-        self.set_caps_of(&self.obj().sink_pad(), caps)
+        self.set_caps_of(self.obj().sink_pad(), caps)
     }
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
-        self.take(&self.obj().sink_pad(), buffer)
+        self.take(self.obj().sink_pad(), buffer)
     }
 
     fn event(&self, event: gst::Event) -> bool {
-        self.heard(&self.obj().sink_pad(), &event);
+        self.heard(self.obj().sink_pad(), &event);
         self.parent_event(event)
     }
 }

@@ -301,7 +301,7 @@ impl StreamCallbacks for Report {
 
     fn error(&self, error: &StreamError) {
         self.to(|element| {
-            let status = error.error_id.or(error.status.map(u32::from));
+            let status = error.error_id.or_else(|| error.status.map(u32::from));
             signals::stream_error(element, status.unwrap_or_default().into());
             fail(element, error);
         });

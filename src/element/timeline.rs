@@ -3,7 +3,7 @@
 //! In: running times, and what clocks say. Out: timestamps with the distances of the running times.
 //! Tracks share an *era*: the same running time is the same timestamp in all of them. When time jumps in one track, or
 //! begins anew, an era begins with it, and the others join it when theirs do.
-//! Does not belong here: clocks (they are parameters), timestamps that a camera gives ([`super::reference`]), timecodes
+//! Does not belong here: clocks (they are parameters), timestamps that a camera gives ([`super::stamp`]), timecodes
 //! (`fragment`).
 
 use std::time::Duration;

@@ -183,6 +183,25 @@ fn ten_tags_are_taken_and_nine_with_the_end_of_fragment() {
     );
 }
 
+fn event(name: &str) -> Vec<u8> {
+    mkv::tags([(name, "")])
+}
+
+#[test_case("AWS_KINESISVIDEO_IMAGE_GENERATION")]
+#[test_case("AWS_KINESISVIDEO_IMAGE_PREFIX")]
+#[test_case("AWS_KINESISVIDEO_NOTIFICATION")]
+fn each_event_is_taken_once_in_a_fragment(name: &str) {
+    let event = || event(name);
+    let each = [video_header(), cluster(1), event(), cluster(2_000), event()];
+    let tags = fragments(&each).into_iter().map(|fragment| fragment.tags);
+    assert_eq!(
+        tags.collect::<Vec<_>>(),
+        vec![vec![(name.to_owned(), String::new())]; 2]
+    );
+    let twice = [video_header(), cluster(1), event(), event()];
+    assert_eq!(error(&twice), ErrorId::FragmentMetadataLimitReached);
+}
+
 #[test]
 fn audio_and_video_are_taken() {
     let both = [cluster(1), block(2, 5, true, &[1, 2])].concat();

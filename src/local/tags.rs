@@ -72,6 +72,11 @@ impl FragmentTags {
         if name.starts_with("AWS") && !AWS_TAGS.contains(&name) {
             return Err(invalid("a tag name that begins with AWS"));
         }
+        // "One of each per fragment" ("Automated real-time image generation"). [inf: which error that is]
+        let again = |(there, _): &(String, String)| there == name;
+        if AWS_TAGS.contains(&name) && self.tags.iter().any(again) {
+            return Err(too_much("an event or its prefix twice in a fragment"));
+        }
         if self.tags.len() + usize::from(ended) == MAX_TAGS {
             return Err(too_much(&format!("more than {MAX_TAGS} tags")));
         }

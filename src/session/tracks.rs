@@ -134,10 +134,11 @@ impl Session {
         self.lanes.are_many()
     }
 
-    /// A track was announced, and what it is is not known yet.
+    /// A track was announced, and what it is is not known yet. At the end nobody waits for it.
     pub(super) fn awaits_track(&self) -> bool {
         let mut numbers = self.lanes.numbers();
-        self.lanes.are_many()
+        self.ending.is_none()
+            && self.lanes.are_many()
             && numbers.any(|number| {
                 self.cutter.track(number).is_none()
                     && !self.lanes.is_silent(number)

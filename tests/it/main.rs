@@ -12,6 +12,7 @@ mod inspect;
 mod leaks;
 mod lifecycle;
 mod local_binary;
+mod media;
 mod pipelines;
 mod preparation;
 mod producer;

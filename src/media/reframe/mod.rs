@@ -213,12 +213,22 @@ impl Reframed {
     }
 }
 
+/// The element of GStreamer that makes codec private data.
+const fn parser(codec: Codec) -> &'static str {
+    match codec {
+        Codec::H264 => "h264parse",
+        Codec::H265 => "h265parse",
+        Codec::Aac => "aacparse",
+        Codec::Alaw | Codec::Mulaw => "a parser",
+    }
+}
+
 /// Why no track can be made of what the source says.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidFormat {
     /// The codec private data is needed and missing.
-    #[error("{codec} without codec_data: put a parser in front")]
+    #[error("{codec} without codec_data: put {} in front", parser(*codec))]
     NoCodecData {
         /// The codec.
         codec: Codec,
@@ -238,6 +248,12 @@ pub enum InvalidFormat {
     /// The codec private data is no valid hvcC.
     #[error("codec_data: {0}")]
     Hvcc(#[from] InvalidHvcc),
+    /// The codec private data has a parameter set that cannot be read, and the frames bring no other.
+    #[error("codec_data: the {kind} in it is broken, so nothing can be decoded")]
+    ParameterSet {
+        /// Its kind.
+        kind: ParameterSet,
+    },
     /// They make no track.
     #[error(transparent)]
     Track(#[from] InvalidTrack),

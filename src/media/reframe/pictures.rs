@@ -94,6 +94,11 @@ impl Pictures {
             Some((lengths @ (1 | 2 | 4), units)) if complete || self.in_band => {
                 self.lengths = Some(lengths);
                 for unit in units {
+                    if let Err(Malformed::ParameterSet { kind }) = self.identify(unit)
+                        && !self.in_band
+                    {
+                        return Err(InvalidFormat::ParameterSet { kind });
+                    }
                     self.keep(unit);
                 }
             }

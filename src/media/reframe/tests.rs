@@ -492,6 +492,11 @@ fn what_a_format_cannot_do_without_is_asked_for() {
         let codec = format.codec();
         let error = Reframer::new(format, None, Hints::default()).unwrap_err();
         assert_eq!(error, InvalidFormat::NoCodecData { codec });
+        let parser = ["h264parse", "h265parse", "aacparse"];
+        let named = parser
+            .iter()
+            .filter(|name| error.to_string().contains(*name));
+        assert_eq!(named.count(), 1, "{error}");
     }
     for (format, data) in [
         (Format::Avc, &[1][..]),
@@ -511,6 +516,27 @@ fn what_a_format_cannot_do_without_is_asked_for() {
             .to_string(),
         "G.711 A-law without rate and channels"
     );
+}
+
+#[test]
+fn a_broken_set_is_named_unless_the_frames_may_bring_another() {
+    let mut garbage = crate::media::fixtures::AVCC.to_vec();
+    // Behind the SPS's length and NAL header.
+    garbage[9..32].fill(0);
+    let hints = Hints {
+        width: Some(178),
+        height: Some(98),
+        ..Hints::default()
+    };
+    let new = |format| Reframer::new(format, Some(garbage.clone().into()), hints);
+    let kind = ParameterSet::Sequence;
+    let error = new(Format::Avc).unwrap_err();
+    assert_eq!(error, InvalidFormat::ParameterSet { kind });
+    assert!(
+        error.to_string().starts_with("codec_data: the SPS"),
+        "{error}"
+    );
+    assert!(new(Format::Avc3).is_ok());
 }
 
 /// ADTS frames of a clip.

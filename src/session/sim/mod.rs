@@ -5,6 +5,11 @@
 //! Belongs here: the agenda and what must hold at every step. Does not belong here: the stories ([`scenarios`], [`bounds`]), random
 //! worlds ([`wild`]). A new fault is a field of [`Faults`], and its place in [`link`] or in [`World::connect`].
 
+#![allow(
+    clippy::single_range_in_vec_init,
+    reason = "a list of ranges, of which there may be one"
+)]
+
 mod agenda;
 mod bounds;
 mod link;

@@ -72,6 +72,18 @@ fn a_track_without_caps_is_left_out_and_joins_when_they_come() {
 }
 
 #[test]
+fn an_end_does_not_wait_for_a_track_that_never_said_what_it_is() {
+    let mut unknown = Other::new(audio(8000));
+    (unknown.unknown, unknown.gives) = (true, vec![]);
+    let mut world = World::seeded(7).and(unknown);
+    world.service.stream = Stream::Missing;
+    world.run_for(secs(3));
+    assert_eq!(world.service.sessions.len(), 0, "it is waited for");
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), [0; 0]);
+}
+
+#[test]
 fn a_late_track_joins_at_the_next_fragment() {
     let mut late = Other::new(audio(8000));
     late.gives = vec![21_000..u64::MAX];

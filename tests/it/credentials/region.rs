@@ -137,7 +137,10 @@ fn an_instance_that_says_its_region_later() {
     // What is asked first is the region.
     let fault: Fault = "http:InstanceMetadata:404".parse().unwrap();
     world.local.inject(fault);
-    run(&world, &[], &[]).assert_success();
+    let ended = run(&world, &[], &[]);
+    ended.assert_success();
+    let said = "the instance's metadata give credentials, but no region: set aws-region";
+    assert!(ended.stdout.contains(said), "{ended:#?}");
     assert_own_region(&world.local, REGION);
 }
 

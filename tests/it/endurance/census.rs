@@ -8,6 +8,8 @@ use crate::support::log::{eventually, threads};
 const FLAT: u64 = 2 << 10;
 /// After so many rounds everything has been needed once, and what is kept for later is there.
 const SETTLED: usize = 100;
+/// After so many, the process says how it is: who waits for it takes a long silence for the end of it.
+const SAID: usize = 20;
 
 /// What a process has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +78,7 @@ impl Rounds {
         let now = Census::now();
         self.after.push(now);
         let round = self.after.len();
-        if round == 1 || round.is_multiple_of(SETTLED) {
+        if round == 1 || round.is_multiple_of(SAID) {
             println!("after {round}: {now:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! Access units that a test puts itself: it is the streaming thread, so it decides what comes when.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     thread::JoinHandle,
 };
 
@@ -22,35 +22,53 @@ pub(crate) struct Clip {
 
 /// The access units that `launch` (without a sink) makes.
 pub(crate) fn record(launch: &str) -> Clip {
-    let pipeline = Pipeline::new(&format!(
-        "{launch} ! video/x-h264,stream-format=avc,alignment=au ! fakesink name=probe sync=false"
-    ));
+    record_as(launch, "video/x-h264,stream-format=avc,alignment=au")
+}
+
+/// What `launch` (without a sink) makes, in this form.
+pub(crate) fn record_as(launch: &str, caps: &str) -> Clip {
+    let [clip] = record_each(&format!("{launch} ! {caps} ! {}", probe(0)));
+    clip
+}
+
+/// The sink of a launch line whose buffers [`record_each`] gives as the clip of this number.
+pub(crate) fn probe(number: usize) -> String {
+    format!("fakesink name=probe{number} sync=false async=false")
+}
+
+/// What comes to each [`probe`] of `launch`.
+pub(crate) fn record_each<const N: usize>(launch: &str) -> [Clip; N] {
+    let pipeline = Pipeline::new(launch);
+    let clips = std::array::from_fn::<_, N, _>(|n| {
+        let probe = pipeline.element(&format!("probe{n}"));
+        listen(&probe.static_pad("sink").unwrap())
+    });
+    let outcome = pipeline.run();
+    assert!(outcome.eos, "{launch}: {outcome:?}");
+    clips.map(|clip| std::mem::take(&mut *clip.lock().unwrap()))
+}
+
+/// What comes to this pad from now on.
+fn listen(pad: &gst::Pad) -> Arc<Mutex<Clip>> {
     let clip = Arc::new(Mutex::new(Clip::default()));
-    let pad = pipeline.element("probe").static_pad("sink").unwrap();
-    {
-        let clip = Arc::clone(&clip);
-        pad.add_probe(gst::PadProbeType::DATA_DOWNSTREAM, move |_, info| {
-            let mut clip = clip.lock().unwrap();
-            match &info.data {
-                Some(gst::PadProbeData::Buffer(buffer)) => clip.buffers.push(buffer.clone()),
-                Some(gst::PadProbeData::Event(event))
-                    if matches!(
-                        event.type_(),
-                        gst::EventType::StreamStart
-                            | gst::EventType::Caps
-                            | gst::EventType::Segment
-                    ) =>
-                {
-                    clip.events.push(event.clone());
-                }
-                _ => {}
+    let heard = Arc::clone(&clip);
+    pad.add_probe(gst::PadProbeType::DATA_DOWNSTREAM, move |_, info| {
+        let mut clip = heard.lock().unwrap();
+        match &info.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => clip.buffers.push(buffer.clone()),
+            Some(gst::PadProbeData::Event(event))
+                if matches!(
+                    event.type_(),
+                    gst::EventType::StreamStart | gst::EventType::Caps | gst::EventType::Segment
+                ) =>
+            {
+                clip.events.push(event.clone());
             }
-            gst::PadProbeReturn::Ok
-        });
-    }
-    assert!(pipeline.run().eos, "{launch}");
-    let clip: MutexGuard<'_, Clip> = clip.lock().unwrap();
-    clip.clone()
+            _ => {}
+        }
+        gst::PadProbeReturn::Ok
+    });
+    clip
 }
 
 /// A picture that does not compress: 8 Mbit/s, a key frame every `gop` frames.
@@ -95,13 +113,29 @@ impl Clip {
         caps.unwrap()
     }
 
-    /// The segment, with running times that begin at `base`.
-    pub(crate) fn segment_at(&self, base: gst::ClockTime) -> gst::Event {
+    fn segment(&self) -> gst::FormattedSegment<gst::ClockTime> {
         let segment = self.events.iter().find_map(|event| match event.view() {
             gst::EventView::Segment(segment) => Some(segment.segment().clone()),
             _ => None,
         });
-        let mut segment = segment.unwrap().downcast::<gst::ClockTime>().unwrap();
+        segment.unwrap().downcast::<gst::ClockTime>().unwrap()
+    }
+
+    /// The running time at this time of the clip, in ns.
+    pub(crate) fn running_time(&self, at: gst::ClockTime) -> i64 {
+        let time = self.segment().to_running_time_full(at).unwrap();
+        let nanos = i64::try_from(time.abs().nseconds()).unwrap();
+        if time.is_negative() { -nanos } else { nanos }
+    }
+
+    /// The running time at which the buffer is decoded (else shown), in ns.
+    pub(crate) fn order(&self, buffer: &gst::BufferRef) -> i64 {
+        self.running_time(buffer.dts_or_pts().unwrap())
+    }
+
+    /// The segment, with running times that begin at `base`.
+    pub(crate) fn segment_at(&self, base: gst::ClockTime) -> gst::Event {
+        let mut segment = self.segment();
         segment.set_base(base);
         gst::event::Segment::new(&segment)
     }

@@ -7,6 +7,7 @@ pub(crate) mod bus;
 pub(crate) mod camera;
 pub(crate) mod documents;
 pub(crate) mod feed;
+pub(crate) mod feeds;
 mod leaks;
 pub(crate) mod log;
 pub(crate) mod media;

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::BufReader, path::Path, process::Command};
 
-use matroska_demuxer::{Frame, MatroskaFile};
+use matroska_demuxer::{Frame, MatroskaFile, TrackEntry};
 
 use super::media::{AccessUnit, sha256};
 
@@ -21,28 +21,49 @@ pub(crate) fn frames(file: &Path) -> Vec<AccessUnit> {
     frames
 }
 
+/// One frame of a stored session, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) track: u64,
+    pub(crate) at_ms: u64,
+    pub(crate) key: bool,
+    pub(crate) data: Vec<u8>,
+}
+
+/// The frames of all tracks of a stored session, in order, with their bytes.
+pub(crate) fn whole_frames(file: &Path) -> Vec<Stored> {
+    let mut demuxer = MatroskaFile::open(BufReader::new(File::open(file).unwrap())).unwrap();
+    let mut frame = Frame::default();
+    let mut frames = Vec::new();
+    while demuxer.next_frame(&mut frame).unwrap() {
+        frames.push(Stored {
+            track: frame.track,
+            at_ms: frame.timestamp,
+            key: frame.is_keyframe.unwrap_or_default(),
+            data: std::mem::take(&mut frame.data),
+        });
+    }
+    frames
+}
+
+/// The tracks that the header of a Matroska file declares.
+pub(crate) fn tracks(file: &Path) -> Vec<TrackEntry> {
+    let file = File::open(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    MatroskaFile::open(BufReader::new(file))
+        .unwrap()
+        .tracks()
+        .to_vec()
+}
+
 /// ffprobe and mkvinfo read the file without a word of warning, and ffmpeg decodes it without one.
 pub(crate) fn assert_readable(file: &Path) {
     let file = file.to_str().unwrap();
-    let run = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program)
-            .args(arguments)
-            .output()
-            .unwrap_or_else(|error| panic!("{program}: {error}"));
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(
-            output.status.success(),
-            "{program}: {}",
-            text(&output.stderr)
-        );
-        (text(&output.stdout), text(&output.stderr))
-    };
     assert_eq!(
-        run("ffprobe", &["-v", "warning", file]),
+        run("ffmpeg", &["-v", "error", "-i", file, "-f", "null", "-"]),
         (String::new(), String::new())
     );
     assert_eq!(
-        run("ffmpeg", &["-v", "error", "-i", file, "-f", "null", "-"]),
+        run("ffprobe", &["-v", "warning", file]),
         (String::new(), String::new())
     );
     let (out, err) = run("mkvinfo", &["-v", "-v", file]);
@@ -57,14 +78,30 @@ pub(crate) fn assert_readable(file: &Path) {
 /// ffmpeg decodes the file without a word, where frames do not have the distances that their rate says: those of a camera,
 /// which a jitter buffer has stretched. It counts in milliseconds here, as the file does, not in frames.
 pub(crate) fn assert_decodes(file: &Path) {
-    let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-i"])
-        .arg(file)
-        .args(["-enc_time_base", "1:1000", "-f", "null", "-"])
+    let file = file.to_str().unwrap();
+    let in_ms = ["-enc_time_base", "1:1000", "-f", "null", "-"];
+    assert_eq!(
+        run(
+            "ffmpeg",
+            &[&["-v", "error", "-i", file], &in_ms[..]].concat()
+        ),
+        (String::new(), String::new())
+    );
+}
+
+/// What a program writes to its outputs when it ends well.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> (String, String) {
+    let output = Command::new(program)
+        .args(arguments)
         .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.is_empty(), "{said}");
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{program}: {}",
+        text(&output.stderr)
+    );
+    (text(&output.stdout), text(&output.stderr))
 }
 
 /// The frames with times that count from the first one's.
