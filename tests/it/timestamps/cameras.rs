@@ -137,10 +137,7 @@ fn the_switch_to_the_cameras_clock_loses_nothing(offset: i64, sound_from: Option
     let segment = gst::FormattedSegment::<gst::ClockTime>::new();
     assert!(fed.event(gst::event::Segment::new(&segment)));
 
-    let zero = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
-    let zero = i64::try_from(zero.as_millis()).unwrap() + offset;
+    let zero = gst::glib::real_time() / 1000 + offset;
     let camera = |at: gst::ClockTime| u64::try_from(zero).unwrap() + at.mseconds();
     let first = clip.buffers[0].dts().unwrap();
     let mut begun = false;

@@ -1,6 +1,6 @@
 //! `timestamp-source`, and the C++ element's properties that mean the same.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use test_case::test_case;
 
@@ -8,7 +8,7 @@ use super::{STREAM, changed, fed, presented, sent, stored};
 use crate::support::{accounts, feed::Clip, service, stored::assert_readable};
 
 fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+    Duration::from_micros(u64::try_from(gst::glib::real_time()).unwrap())
 }
 
 /// What buffers say does not matter: frames have the time at which they come.
