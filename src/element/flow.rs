@@ -254,7 +254,9 @@ impl KvsSink {
         let (Some(segment), Some(start)) = (segment, buffer.pts()) else {
             return false;
         };
-        let end = buffer.duration().map(|duration| start + duration);
+        let end = buffer
+            .duration()
+            .map(|duration| start.saturating_add(duration));
         segment.clip(start, end).is_none()
     }
 
@@ -370,7 +372,7 @@ impl KvsSink {
 
     /// Lets the stream end, within stop-stream-timeout. What goes wrong was told by the stream itself.
     pub(super) fn close(&self) {
-        self.eos.cancel();
+        self.eos.cancel(true);
         let Some(stream) = self.stream() else { return };
         let outcome = stream.stop();
         gst::debug!(CAT, imp = self, "stopped: {outcome:?}");

@@ -29,7 +29,7 @@ struct Condition {
 
 impl Condition {
     fn interrupted(&self) -> bool {
-        !self.flushing.is_empty() || !(self.playing || self.passed)
+        self.closing || !self.flushing.is_empty() || !(self.playing || self.passed)
     }
 }
 
@@ -58,7 +58,7 @@ impl Gate {
         let mut condition = self.lock();
         if !condition.playing && !condition.passed {
             condition.passed = true;
-            interrupt(!condition.flushing.is_empty());
+            interrupt(condition.interrupted());
         }
     }
 
@@ -74,16 +74,18 @@ impl Gate {
         self.change(change, interrupt);
     }
 
-    /// Waits for PLAYING; false when the thread is wanted back instead: `flushing`, or READY. Woken by every change here,
-    /// and a pad flushes before it is told so.
-    pub(super) fn wait_for_playing(&self, flushing: impl Fn() -> bool) -> bool {
-        let waits =
-            |condition: &mut Condition| !condition.playing && !condition.closing && !flushing();
+    /// Waits for PLAYING; false when the thread of this pad is wanted back instead: a flush, a release, or READY. Woken by
+    /// every change here, and a pad flushes before it is told so.
+    pub(super) fn wait_for_playing(&self, pad: &str, flushing: impl Fn() -> bool) -> bool {
+        let wanted = |condition: &Condition| {
+            condition.closing || condition.flushing.contains(pad) || flushing()
+        };
+        let waits = |condition: &mut Condition| !condition.playing && !wanted(condition);
         let condition = self
             .changed
             .wait_while(self.lock(), waits)
             .unwrap_or_else(PoisonError::into_inner);
-        condition.playing && !condition.closing && !flushing()
+        condition.playing && !wanted(&condition)
     }
 
     fn change(&self, change: impl FnOnce(&mut Condition), interrupt: impl FnOnce(bool)) {

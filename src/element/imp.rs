@@ -173,7 +173,7 @@ impl KvsSink {
             return None;
         }
         let flushing = || pad.pad_flags().contains(gst::PadFlags::FLUSHING);
-        Some(match self.gate.wait_for_playing(flushing) {
+        Some(match self.gate.wait_for_playing(&pad.name(), flushing) {
             true => self.take(pad, buffer),
             false => Err(gst::FlowError::Flushing),
         })

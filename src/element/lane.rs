@@ -27,6 +27,8 @@ pub(super) struct Lane {
     pub(super) caps_refused: bool,
     /// From the newest caps.
     reframer: Option<Reframer>,
+    /// Of frames that were dropped: it is that of those that follow, too.
+    untold: Option<Track>,
     frame_duration: Option<Duration>,
 }
 
@@ -52,6 +54,7 @@ impl Lane {
             ended: false,
             caps_refused: false,
             reframer: None,
+            untold: None,
             frame_duration: None,
         }
     }
@@ -65,6 +68,7 @@ impl Lane {
         let reframer = said.reframer(self.reframer.take())?;
         let track = reframer.track().cloned();
         self.reframer = Some(reframer);
+        self.untold = None;
         Ok(track)
     }
 
@@ -101,8 +105,8 @@ impl Lane {
             (reason, error.to_string())
         })?;
         times.duration = times.duration.or(self.frame_duration);
+        let track = reframed.track.or_else(|| self.untold.take());
         let mut taken = Taken {
-            track: reframed.track,
             frames: Vec::with_capacity(reframed.frames.len()),
             ..Taken::default()
         };
@@ -124,12 +128,12 @@ impl Lane {
             {
                 *time = time.saturating_add(later.unsigned_abs());
             }
-            let stamped = stamps
-                .stamp(&mut self.stamps, &times, place, moment)
-                .ok_or_else(|| {
-                    let text = "the buffer has no timestamp".to_owned();
-                    (DropReason::NoTimestamp, text)
-                })?;
+            let stamped = stamps.stamp(&mut self.stamps, &times, place, moment);
+            let Some(stamped) = stamped else {
+                self.untold = track;
+                let text = "the buffer has no timestamp".to_owned();
+                return Err((DropReason::NoTimestamp, text));
+            };
             taken.anew |= stamped.anew;
             taken.jumped |= stamped.jumped;
             taken.frames.push(Frame {
@@ -140,6 +144,7 @@ impl Lane {
                 payload: unit.payload,
             });
         }
+        taken.track = track;
         Ok(taken)
     }
 }

@@ -95,7 +95,7 @@ impl KvsSink {
             return Err(gst::FlowError::Eos);
         }
         let flushing = || pad.pad_flags().contains(gst::PadFlags::FLUSHING);
-        if !self.gate.wait_for_playing(flushing) {
+        if !self.gate.wait_for_playing(&pad.name(), flushing) {
             return Err(gst::FlowError::Flushing);
         }
         self.wait_for_room(pad, buffer, buffer.size());

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use gst::{prelude::*, subclass::prelude::*};
-use gst_base::prelude::*;
 
 use super::{KvsSink, Running, Wait, lane};
 use crate::{
@@ -19,7 +18,7 @@ impl KvsSink {
         match event.view() {
             gst::EventView::FlushStart(_) => {
                 self.gate.flush(&pad.name(), true, |on| self.interrupt(on));
-                self.cancel_eos();
+                self.cancel_eos(pad);
             }
             gst::EventView::FlushStop(flush) => {
                 self.begin_anew(pad, flush.resets_time());
@@ -37,7 +36,7 @@ impl KvsSink {
             }
             gst::EventView::Gap(gap) => {
                 let (from, duration) = gap.get();
-                self.gap(pad, from + duration.unwrap_or_default());
+                self.gap(pad, from.saturating_add(duration.unwrap_or_default()));
             }
             gst::EventView::Eos(_) => self.ended(pad, event),
             gst::EventView::Tag(tag) => {
@@ -94,7 +93,7 @@ impl KvsSink {
     }
 
     fn begin_anew(&self, pad: &gst::Pad, time_too: bool) {
-        self.cancel_eos();
+        self.cancel_eos(pad);
         let mut state = self.state();
         let Some(lane) = lane(&mut state, pad) else {
             return;
@@ -136,7 +135,7 @@ impl KvsSink {
             .map(|running| Arc::clone(&running.stream));
         drop(state);
         // BaseSink posts the message for its pad, however early that is.
-        self.eos.begin();
+        self.eos.begin(is_base_sinks(pad));
         if let Some(stream) = stream {
             stream.end_track(number);
         }
@@ -201,6 +200,8 @@ impl KvsSink {
         if ends {
             running.never_began = None;
         }
+        let base_sinks = running.lanes.get(BASE_SINKS);
+        let base_sink_posts = base_sinks.is_some_and(|lane| lane.started);
         let stream = Arc::clone(&running.stream);
         drop(state);
         if !ends {
@@ -208,7 +209,7 @@ impl KvsSink {
         }
         gst::debug!(CAT, imp = self, "waiting for the last acks");
         let obj = self.obj();
-        if !obj.sink_pad().is_linked() {
+        if !base_sink_posts {
             // BaseSink knows nothing of it.
             let mut message = gst::message::Eos::builder().src(&*obj);
             if let Some(eos) = eos {
@@ -232,12 +233,23 @@ impl KvsSink {
         }
     }
 
-    fn cancel_eos(&self) {
-        if self.eos.cancel()
-            && let Some(stream) = self.stream()
-        {
-            gst::debug!(CAT, imp = self, "EOS was taken back");
+    fn cancel_eos(&self, pad: &gst::Pad) {
+        if let Some(running) = &mut self.state().running {
+            running.never_began = None;
+        }
+        let waited = self.eos.cancel(is_base_sinks(pad));
+        if let Some(stream) = self.stream() {
             stream.resume();
+            if waited {
+                gst::debug!(CAT, imp = self, "EOS was taken back");
+            }
         }
     }
 }
+
+/// BaseSink posts EOS for it.
+fn is_base_sinks(pad: &gst::Pad) -> bool {
+    pad.name() == BASE_SINKS
+}
+
+const BASE_SINKS: &str = "sink";
