@@ -5,7 +5,7 @@
 
 mod events;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use gst::{prelude::*, subclass::prelude::*};
 
@@ -25,7 +25,13 @@ use crate::{
     net::wall_now,
     producer::{Producer, Stream},
     session::Stats,
+    time::Timestamp,
 };
+
+/// Two readings of clocks that are no further apart than this are of one moment.
+const SAME_MOMENT: Duration = Duration::from_micros(100);
+/// Most attempts to read them so.
+const CLOCK_READINGS: u32 = 5;
 
 /// What exists between READY→PAUSED and PAUSED→READY, and the numbers of the last time.
 #[derive(Default)]
@@ -343,11 +349,10 @@ impl KvsSink {
         let obj = self.obj();
         // Without a lock: the query runs through the elements in front.
         let whole = begins.then(|| progress::duration(&obj)).flatten();
+        let (wall, clock) = clocks(&obj);
         Moment {
-            wall: wall_now(),
-            clock: obj
-                .current_running_time()
-                .and_then(|now| i64::try_from(now.nseconds()).ok()),
+            wall,
+            clock,
             whole: whole.map(Into::into),
         }
     }
@@ -407,6 +412,30 @@ impl KvsSink {
             report::post_closed(&self.obj(), stats);
         }
     }
+}
+
+/// The wall clock and the running time, at the same moment: a thread that is held up between the two reads again, or they
+/// would seem to drift.
+fn clocks(element: &super::KvsSink) -> (Timestamp, Option<i64>) {
+    let read = || {
+        let before = wall_now();
+        let running = element.current_running_time();
+        let after = wall_now();
+        let running = running.and_then(|now| i64::try_from(now.nseconds()).ok());
+        (after.saturating_since(before), before, running)
+    };
+    let mut best = read();
+    for _ in 1..CLOCK_READINGS {
+        if best.0 <= SAME_MOMENT {
+            break;
+        }
+        let again = read();
+        if again.0 < best.0 {
+            best = again;
+        }
+    }
+    let (_, wall, running) = best;
+    (wall, running)
 }
 
 fn lane<'a>(state: &'a mut State, pad: &gst::Pad) -> Option<&'a mut Lane> {
