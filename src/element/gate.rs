@@ -74,6 +74,11 @@ impl Gate {
         self.change(change, interrupt);
     }
 
+    /// PAUSED→READY has begun: what was let go goes nowhere, though the pads do not flush yet.
+    pub(super) fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
     /// Waits for PLAYING; false when the thread of this pad is wanted back instead: a flush, a release, or READY. Woken by
     /// every change here, and a pad flushes before it is told so.
     pub(super) fn wait_for_playing(&self, pad: &str, flushing: impl Fn() -> bool) -> bool {

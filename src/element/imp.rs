@@ -129,15 +129,17 @@ impl KvsSink {
         self.obj().sink_pad().add_probe(
             gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST,
             move |pad, info| {
+                let mut closing = false;
                 if let Some(element) = element.upgrade() {
                     element.wait_in_probe(pad, info);
+                    closing = element.gate.is_closing();
                     if let Some(flow) = element.take_what_is_clipped(pad, info) {
                         info.data = None;
                         info.flow_res = flow;
                         return gst::PadProbeReturn::Handled;
                     }
                 }
-                if !pad.pad_flags().contains(gst::PadFlags::FLUSHING) {
+                if !closing && !pad.pad_flags().contains(gst::PadFlags::FLUSHING) {
                     return gst::PadProbeReturn::Ok;
                 }
                 // BaseSink would say EOS.

@@ -99,7 +99,7 @@ impl KvsSink {
             return Err(gst::FlowError::Flushing);
         }
         self.wait_for_room(pad, buffer, buffer.size());
-        if flushing() {
+        if flushing() || self.gate.is_closing() {
             return Err(gst::FlowError::Flushing);
         }
         if !self.settings().disable_buffer_clipping && self.is_clipped(pad, buffer) {
