@@ -13,35 +13,40 @@
 //! socket; `net` adds HTTP, AWS and the threads; `plugin` (default) adds GStreamer. `local` is `kvs-local`, a strict local
 //! service of the same wire protocol for development and tests, and knows nothing of the others.
 //!
-//! To send frames without GStreamer, begin at [`producer`](https://docs.rs/kvssink). To add a codec, begin at
-//! [`media::Codec`]. The threads and locks are drawn in `docs/architecture.md`, the promises stand in
-//! `docs/semantics.md`.
+//! The public surface is [`producer`]: all that an application needs to send frames without GStreamer. GStreamer
+//! applications call [`plugin_register_static`], or load the plugin. All the rest is private and may change.
+//!
+//! To add a codec, begin at `media::Codec`. The threads and locks are drawn in `docs/architecture.md`, the promises stand
+//! in `docs/semantics.md`.
+
+// Without `net` nobody uses the core: that build proves its layer only.
+#![cfg_attr(not(feature = "net"), allow(dead_code, unused_imports))]
 
 #[cfg(feature = "plugin")]
-pub mod element;
+pub(crate) mod element;
 #[cfg(feature = "net")]
 pub mod producer;
 
-pub mod definition;
-pub mod media;
+pub(crate) mod definition;
+pub(crate) mod media;
 
-pub mod fragment;
-pub mod mkv;
+pub(crate) mod fragment;
+pub(crate) mod mkv;
 
-pub mod session;
+pub(crate) mod session;
 
 #[cfg(feature = "net")]
-pub mod net;
+pub(crate) mod net;
 
-pub mod secret;
-pub mod time;
+pub(crate) mod secret;
+pub(crate) mod time;
 
 #[cfg(feature = "local")]
 pub mod local;
 
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, feature = "internals"))]
 #[doc(hidden)]
-pub mod fuzzing;
+pub mod internals;
 
 #[cfg(feature = "plugin")]
 pub use plugin::plugin_register_static;

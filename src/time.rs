@@ -22,6 +22,7 @@ pub struct Mono(Duration);
 impl Mono {
     /// The moment the producer started.
     pub const ZERO: Self = Self(Duration::ZERO);
+    #[cfg(any(test, fuzzing, feature = "internals"))]
     /// Later than every deadline.
     pub const MAX: Self = Self(Duration::MAX);
 
@@ -30,16 +31,19 @@ impl Mono {
         Self(since_start)
     }
 
+    #[cfg(any(test, fuzzing, feature = "internals"))]
     /// The point `millis` milliseconds after the start of the producer.
     pub const fn from_millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))
     }
 
+    #[cfg(any(test, fuzzing, feature = "internals"))]
     /// The point `secs` seconds after the start of the producer.
     pub const fn from_secs(secs: u64) -> Self {
         Self(Duration::from_secs(secs))
     }
 
+    #[cfg(any(test, fuzzing, feature = "internals"))]
     /// The time since the producer started.
     pub const fn since_start(self) -> Duration {
         self.0
@@ -54,7 +58,7 @@ impl Mono {
 impl Add<Duration> for Mono {
     type Output = Self;
 
-    /// The point `later` after this one, [`Mono::MAX`] at most.
+    /// The point `later` after this one; the end of the clock at most.
     fn add(self, later: Duration) -> Self {
         Self(self.0.saturating_add(later))
     }

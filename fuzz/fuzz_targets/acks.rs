@@ -5,7 +5,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use gstkvssink::fuzzing::{Acks, acks};
+use gstkvssink::internals::{Acks, acks};
 use libfuzzer_sys::fuzz_target;
 
 /// As documented (`docs/architecture.md`, "What is bounded").

@@ -9,8 +9,8 @@
 //! A failure is one line of bounded length, without what must not be repeated; and who ends a stream must have said why.
 #![no_main]
 
-use gstkvssink::{
-    fuzzing::{MAX_SAID, gives_up, refusal},
+use gstkvssink::internals::{
+    MAX_SAID, gives_up, refusal,
     session::{Call, Cause, Fatal},
 };
 use libfuzzer_sys::fuzz_target;

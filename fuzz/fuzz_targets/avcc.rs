@@ -3,7 +3,7 @@
 //! Nothing panics; what is accepted is accepted again, with whatever follows it, and nothing less is.
 #![no_main]
 
-use gstkvssink::media::{Avcc, Codec, InvalidAvcc, Track, check_nal_lengths};
+use gstkvssink::internals::media::{Avcc, Codec, InvalidAvcc, Track, check_nal_lengths};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 mod credential_file;
 /// Where the module looks for it.
 mod secret {
-    pub use gstkvssink::secret::Secret;
+    pub use gstkvssink::internals::secret::Secret;
 }
 
 fuzz_target!(|text: &str| {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use gstkvssink::{
+use gstkvssink::internals::{
     media::{Codec, Track, TrackKind, TrackNumber, alaw_private, mulaw_private},
     mkv::{self, Tag},
     time::Timecode,

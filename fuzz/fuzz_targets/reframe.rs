@@ -6,7 +6,7 @@
 //! is one that `kvs-local` takes.
 #![no_main]
 
-use gstkvssink::{
+use gstkvssink::internals::{
     media::{Codec, Format, Hints, Reframer, Track, TrackKind},
     mkv,
 };

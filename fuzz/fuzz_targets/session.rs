@@ -9,7 +9,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use arbitrary::Arbitrary;
-use gstkvssink::{
+use gstkvssink::internals::{
     definition::{Fragmentation, StreamDefinition, StreamName, StreamingType, TimecodeType},
     media::{Codec, Frame, Track, TrackNumber, alaw_private},
     session::{

@@ -2,11 +2,6 @@
 //!
 //! Belongs here: names, units, ranges, defaults. Does not belong here: what a value means ([`super::settings`]).
 
-#![expect(
-    missing_docs,
-    reason = "the blurb of a property documents the accessors that are made of it"
-)]
-
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use gst::{glib, prelude::*, subclass::prelude::*};

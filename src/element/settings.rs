@@ -207,7 +207,7 @@ impl Settings {
         };
         definition.check()?;
         for (name, value, most) in [
-            ("track-name", &self.track_name, media::MAX_NAME),
+            ("track-name", &self.track_name, media::MAX_TRACK_NAME),
             ("codec-id", &self.codec_id, media::MAX_CODEC_ID),
         ] {
             let bytes = value.as_ref().map_or(0, String::len);

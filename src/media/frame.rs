@@ -2,7 +2,7 @@
 //!
 //! In: the encoder's output. Out: the same, with wall-clock times. The payload is shared, never copied.
 //!
-//! Does not belong here: checking the payload ([`super::check_nal_lengths`]), converting running time.
+//! Does not belong here: checking the payload (`check_nal_lengths`), converting running time.
 
 use std::fmt;
 

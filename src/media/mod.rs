@@ -20,11 +20,13 @@ mod track;
 pub use aac::{AudioSpecificConfig, InvalidAudioSpecificConfig};
 pub use codec::Codec;
 pub use frame::{Frame, TrackNumber};
-pub use g711::{InvalidWaveFormat, Law, WaveFormat, alaw_private, mulaw_private};
-pub use h264::{Avcc, InvalidAccessUnit, InvalidAvcc, ParameterSet, check_nal_lengths};
+pub use g711::{InvalidWaveFormat, alaw_private, mulaw_private};
+#[cfg(any(fuzzing, feature = "internals"))]
+pub use h264::check_nal_lengths;
+pub use h264::{Avcc, InvalidAccessUnit, InvalidAvcc, ParameterSet};
 pub use h265::{Hvcc, InvalidHvcc};
 pub use reframe::{Format, Hints, InvalidFormat, Malformed, Reframed, Reframer, Unit};
-pub use track::{InvalidTrack, MAX_CODEC_ID, MAX_CODEC_PRIVATE, MAX_NAME, Track, TrackKind};
+pub use track::{InvalidTrack, MAX_CODEC_ID, MAX_CODEC_PRIVATE, MAX_TRACK_NAME, Track, TrackKind};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

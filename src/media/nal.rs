@@ -76,7 +76,7 @@ fn without_zeros(unit: &[u8]) -> Option<&[u8]> {
     Some(&unit[..=last])
 }
 
-/// The NAL units behind lengths of `size` bytes. Ends before what is not whole ([`super::check_nal_lengths`] says).
+/// The NAL units behind lengths of `size` bytes. Ends before what is not whole (`check_nal_lengths` says).
 pub(super) fn units_with_lengths(payload: &[u8], size: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = payload;
     std::iter::from_fn(move || {

@@ -18,7 +18,7 @@ use super::h264::{Avcc, InvalidAccessUnit, InvalidAvcc, check_nal_lengths};
 use super::h265::{Hvcc, InvalidHvcc};
 
 /// Longest track name, in bytes (AWS's SDK: `MKV_MAX_TRACK_NAME_LEN`).
-pub const MAX_NAME: usize = 32;
+pub const MAX_TRACK_NAME: usize = 32;
 /// Longest codec id, in bytes (AWS's SDK: `MKV_MAX_CODEC_ID_LEN`).
 pub const MAX_CODEC_ID: usize = 32;
 /// Longest codec private data, in bytes (AWS's SDK: `MKV_MAX_CODEC_PRIVATE_LEN`).
@@ -193,10 +193,10 @@ impl Track {
     /// The same track with another name.
     ///
     /// # Errors
-    /// A name over [`MAX_NAME`] bytes, or one with a zero byte.
+    /// A name over [`MAX_TRACK_NAME`] bytes, or one with a zero byte.
     pub fn with_name(mut self, name: impl Into<String>) -> Result<Self, InvalidTrack> {
         self.name = name.into();
-        if self.name.len() > MAX_NAME {
+        if self.name.len() > MAX_TRACK_NAME {
             return Err(InvalidTrack::NameTooLong {
                 bytes: self.name.len(),
                 name: self.name,
@@ -241,7 +241,7 @@ impl Track {
         self.number
     }
 
-    /// The name, up to [`MAX_NAME`] bytes.
+    /// The name, up to [`MAX_TRACK_NAME`] bytes.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -319,7 +319,7 @@ fn without_zero(text: &str) -> Result<(), InvalidTrack> {
 pub enum InvalidTrack {
     /// The name is longer than the service takes.
     #[error(
-        "track name \"{name}\" has {bytes} bytes, at most {MAX_NAME} are allowed: choose a shorter one"
+        "track name \"{name}\" has {bytes} bytes, at most {MAX_TRACK_NAME} are allowed: choose a shorter one"
     )]
     NameTooLong {
         /// The name.

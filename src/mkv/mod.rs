@@ -23,8 +23,7 @@ mod tags;
 pub use cluster::{block_offset, cluster_header, simple_block_header};
 pub use header::stream_header;
 pub use tags::{
-    END_OF_FRAGMENT, InvalidTag, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS_PER_FRAGMENT, Tag,
-    end_of_fragment, tags,
+    InvalidTag, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS_PER_FRAGMENT, Tag, end_of_fragment, tags,
 };
 
 #[cfg(test)]

@@ -2,12 +2,8 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use gstkvssink::{
-//!     definition::{StreamDefinition, StreamName},
-//!     media::{Codec, Frame, Track, TrackNumber},
-//!     net::Service,
-//!     producer::Producer,
-//!     time::Timestamp,
+//! use gstkvssink::producer::{
+//!     Codec, Frame, Producer, Service, StreamDefinition, StreamName, Timestamp, Track, TrackNumber,
 //! };
 //! # fn encoder() -> (bytes::Bytes, Vec<(u64, bool, bytes::Bytes)>) { (bytes::Bytes::new(), Vec::new()) }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,14 +32,33 @@ use std::{sync::Arc, time::Duration};
 pub use callbacks::StreamCallbacks;
 pub(crate) use callbacks::tell;
 
-pub use crate::net::{DrainError, PutError};
-use crate::{
-    definition::{Invalid, StreamDefinition},
+pub use crate::{
+    definition::{
+        Fragmentation, Invalid, StreamDefinition, StreamName, StreamingType, TimecodeType,
+    },
     fragment::DropReason,
-    media::{Frame, Track, TrackNumber},
-    net::{Clock, Driver, Intake, Patience, Runtime, Service, SigningClock},
-    session::{EventMetadata, Fatal, InvalidMetadata, Session, Stats, StreamError},
-    time::Timestamp,
+    media::{
+        AudioSpecificConfig, Avcc, Codec, Format, Frame, Hints, Hvcc, InvalidAccessUnit,
+        InvalidAudioSpecificConfig, InvalidAvcc, InvalidFormat, InvalidHvcc, InvalidTrack,
+        InvalidWaveFormat, MAX_CODEC_ID, MAX_CODEC_PRIVATE, MAX_TRACK_NAME, Malformed,
+        ParameterSet, Reframed, Reframer, Track, TrackKind, TrackNumber, Unit, alaw_private,
+        mulaw_private,
+    },
+    mkv::{InvalidTag, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS_PER_FRAGMENT},
+    net::{
+        Credentials, DEFAULT_REGION, DEFAULT_USER_AGENT, DrainError, IotCertificate, PutError,
+        Role, Service, wall_now,
+    },
+    secret::Secret,
+    session::{
+        Ack, AckKind, Call, Cause, EventMetadata, Failure, Fatal, InvalidMetadata, MAX_METADATA,
+        Stats, StreamError,
+    },
+    time::{Timecode, Timestamp},
+};
+use crate::{
+    net::{Clock, Driver, Intake, Patience, Runtime, SigningClock},
+    session::Session,
 };
 
 /// After `stop_timeout` the driver needs a moment to count and to tell; then nobody waits for it any longer.

@@ -124,7 +124,7 @@ pub(crate) struct AckReader {
 
 impl AckReader {
     /// Bytes that wait for the rest of their ack.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, fuzzing, feature = "internals"))]
     pub(crate) fn kept(&self) -> usize {
         self.rest.len()
     }

@@ -17,7 +17,7 @@
 //! Belongs here: states, deadlines, acks, the error policy. Does not belong here: sockets, tokio, GStreamer, URLs.
 
 mod ack;
-#[cfg(any(feature = "net", fuzzing, test))]
+#[cfg(any(feature = "net", feature = "internals", fuzzing, test))]
 pub(crate) mod answer;
 mod backoff;
 mod deadlines;
@@ -44,7 +44,7 @@ use std::{
 };
 
 pub(crate) use ack::AckReader;
-pub use ack::{Ack, AckKind, NotAnAck};
+pub use ack::{Ack, AckKind};
 pub use event::{Event, Stats, StreamError};
 pub use frames::Refused;
 pub use policy::{Call, Cause, Failure, Fatal};
@@ -233,6 +233,7 @@ impl Session {
     }
 
     /// What the stream is.
+    #[cfg(any(fuzzing, feature = "internals"))]
     pub fn definition(&self) -> &StreamDefinition {
         &self.definition
     }

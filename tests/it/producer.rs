@@ -11,15 +11,12 @@ use std::{
 
 use bytes::Bytes;
 use gstkvssink::{
-    definition::{StreamDefinition, StreamName, StreamingType},
-    fragment::DropReason,
     local::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Local},
-    media::{Codec, Frame, Track, TrackNumber},
-    net::{Credentials, PutError, Service},
-    producer::{Producer, Stream, StreamCallbacks},
-    secret::Secret,
-    session::{Ack, AckKind, Failure, Stats, StreamError},
-    time::Timestamp,
+    producer::{
+        Ack, AckKind, Codec, Credentials, DropReason, Failure, Frame, Producer, PutError, Secret,
+        Service, Stats, Stream, StreamCallbacks, StreamDefinition, StreamError, StreamName,
+        StreamingType, Timestamp, Track, TrackNumber,
+    },
 };
 
 use super::support::{

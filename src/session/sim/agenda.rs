@@ -71,7 +71,7 @@ impl World {
                     "PutMedia while something is under way"
                 );
                 self.attempts.push_back(self.now);
-                let zero_ms = match self.session.definition().timecode_type {
+                let zero_ms = match self.session.definition.timecode_type {
                     TimecodeType::Absolute => 0,
                     TimecodeType::Relative => start.as_millis_rounded(),
                 };
@@ -318,7 +318,7 @@ impl World {
 
     fn say(&mut self, id: u64, say: Say) {
         let faults = self.faults.clone();
-        let acks = self.session.definition().fragment_acks;
+        let acks = self.session.definition.fragment_acks;
         match say {
             Say::Buffering(timecode) => {
                 let fresh = !self.service.archive.contains_key(&timecode);
@@ -354,7 +354,7 @@ impl World {
     }
 
     fn ack(&mut self, id: u64, kind: &str, timecode: u64, last: bool) {
-        if self.session.definition().fragment_acks
+        if self.session.definition.fragment_acks
             && !(kind == "PERSISTED" && self.service.retention.is_zero())
         {
             let sent_as = timecode - self.connections[&id].zero_ms;

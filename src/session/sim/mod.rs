@@ -322,7 +322,7 @@ impl World {
             stats.frames_persisted + stats.frames_dropped() + stats.frames_pending,
             "{stats}"
         );
-        let definition = self.session.definition();
+        let definition = &self.session.definition;
         let bound = match definition.streaming_type {
             StreamingType::Offline => {
                 definition.storage.max(self.largest_fragment) + self.largest_fragment
@@ -403,7 +403,7 @@ impl World {
                 self.taken.insert(number);
                 let waited = self.now.saturating_since(self.waits_since);
                 self.longest_wait = self.longest_wait.max(waited);
-                let pace = match self.session.definition().streaming_type {
+                let pace = match self.session.definition.streaming_type {
                     StreamingType::Offline => self.source.pace() / 2,
                     _ => self.source.pace(),
                 };

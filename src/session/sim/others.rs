@@ -170,7 +170,7 @@ impl World {
             match self.session.put_frame(self.now, frame) {
                 Ok(()) => {
                     self.taken.insert(number);
-                    let pace = match self.session.definition().streaming_type {
+                    let pace = match self.session.definition.streaming_type {
                         StreamingType::Offline => self.others[which].pace / 2,
                         _ => self.others[which].pace,
                     };

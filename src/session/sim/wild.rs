@@ -182,7 +182,7 @@ fn live_through(seed: u64) -> World {
                 world.session.remove_track(gone);
             }
             // Each time to hours where nothing was before: the service knows a fragment by its timecode.
-            6 if world.session.definition().timecode_type == TimecodeType::Absolute => {
+            6 if world.session.definition.timecode_type == TimecodeType::Absolute => {
                 world.session.restart_time();
                 world.shift -= 7_200_000;
             }
@@ -209,7 +209,7 @@ fn live_through(seed: u64) -> World {
             }
             // The application gives up waiting for room, and with it that frame.
             2 if world.waiting.is_some() => {
-                let each = world.session.definition().fragmentation == Fragmentation::EachKeyFrame;
+                let each = world.session.definition.fragmentation == Fragmentation::EachKeyFrame;
                 let begins = each && world.source.gop >= world.source.fps;
                 // Without the key frame that was to begin a fragment there is none: that need not be told.
                 let interleaves = world.session.interleaves();
@@ -233,7 +233,7 @@ fn live_through(seed: u64) -> World {
         let over = outcome.as_ref().err().map(|error| error.fatal);
         match over {
             Some(Fatal::Refused) if fatal_acks => {}
-            Some(Fatal::Lost) if !world.session.definition().restart_on_error => {}
+            Some(Fatal::Lost) if !world.session.definition.restart_on_error => {}
             _ => assert_eq!(outcome, Ok(()), "in good weather everything arrives"),
         }
     }
@@ -307,12 +307,12 @@ fn judge(world: &World) {
             "{timecode} is settled and not durable"
         );
     }
-    if world.session.definition().streaming_type == StreamingType::Offline {
+    if world.session.definition.streaming_type == StreamingType::Offline {
         for reason in [DropReason::Storage, DropReason::Age] {
             assert_eq!(world.dropped(reason), 0, "offline drops nothing");
         }
     }
-    let definition = world.session.definition();
+    let definition = &world.session.definition;
     if definition.streaming_type == StreamingType::NearRealtime {
         assert_eq!(world.dropped(DropReason::Age), 0, "it keeps what it can");
     }

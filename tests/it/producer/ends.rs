@@ -1,6 +1,6 @@
 //! How a stream ends, and goes on.
 
-use gstkvssink::{net::DrainError, session::Fatal};
+use gstkvssink::producer::{DrainError, Fatal};
 
 use super::*;
 

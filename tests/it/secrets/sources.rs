@@ -5,13 +5,11 @@ use std::{fmt::Write, fs, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use gst::prelude::*;
 use gstkvssink::{
-    definition::{StreamDefinition, StreamName},
     local::{CredentialSources, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Issued, Local},
-    media::{Codec, Frame, Track, TrackNumber},
-    net::{Credentials, Service},
-    producer::{Producer, StreamCallbacks},
-    secret::Secret,
-    time::Timestamp,
+    producer::{
+        Codec, Credentials, Frame, Producer, Secret, Service, StreamCallbacks, StreamDefinition,
+        StreamName, Timestamp, Track, TrackNumber,
+    },
 };
 
 use super::{ACCESS_KEY, MARKER, SECRET_KEY, TOKEN};

@@ -1,7 +1,19 @@
-//! What the fuzz targets (`fuzz/`) call that is private to everybody else. Built by `cargo fuzz` only (`--cfg fuzzing`).
+//! What fuzz targets (`fuzz/`) and benchmarks (`benches/`) call that is private to everybody else. Built by `cargo fuzz`
+//! (`--cfg fuzzing`) and with the feature `internals` only; it may change with any release.
 //!
 //! In: bytes as they come from outside. Out: what the crate makes of them, for the targets to judge.
-//! Does not belong here: assertions, and what is public already.
+//! Does not belong here: assertions.
+
+/// The core's modules, as their neighbours see them.
+macro_rules! open {
+    ($($name:ident),*) => { $(
+        #[expect(missing_docs, reason = "see the module")]
+        pub mod $name {
+            pub use crate::$name::*;
+        }
+    )* };
+}
+open!(definition, media, mkv, secret, session, time);
 
 use crate::session::{Ack, AckReader, Call, Failure, Fatal, answer, policy};
 
