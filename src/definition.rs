@@ -264,7 +264,7 @@ impl StreamDefinition {
 }
 
 /// A tag of a stream ("TagStream", Tags).
-fn check_tag(name: &str, value: &str) -> Result<(), Invalid> {
+pub(crate) fn check_tag(name: &str, value: &str) -> Result<(), Invalid> {
     let wrong = |reason: String| Err(Invalid::new("stream-tags", reason));
     let (max_name, max_value) = MAX_STREAM_TAG;
     let (name_len, value_len) = (name.chars().count(), value.chars().count());

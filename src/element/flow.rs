@@ -109,9 +109,17 @@ impl KvsSink {
         }
         let streaming_type = definition.streaming_type;
         let live = streaming_type != StreamingType::Offline;
-        let producer = Producer::new(&self.obj().name(), service)?;
-        let stream =
-            Arc::new(producer.create_stream(definition, Arc::new(Report::new(&self.obj())))?);
+        let producer = Producer::builder()
+            .name(self.obj().name())
+            .service(service)
+            .storage(definition.storage)
+            .build()?;
+        let stream = producer.create_stream_of(
+            definition,
+            Arc::new(Report::new(&self.obj())),
+            !signals::are_heard(&self.obj()),
+        )?;
+        let stream = Arc::new(stream);
         self.state().running = Some(Running {
             stream,
             _producer: producer,
@@ -233,7 +241,7 @@ impl KvsSink {
         gst::info!(CAT, obj = pad, "{track:?}");
         let track = caps::named(track, number, &settings).map_err(|reason| refused(&reason))?;
         stream
-            .set_track(track)
+            .format_changed(track)
             .map_err(|error| refused(&error.to_string()))
     }
 
@@ -307,7 +315,7 @@ impl KvsSink {
         let key = leads && taken.frames.iter().any(|frame| frame.key);
         self.put(pad, number, &stream, taken)?;
         if metrics && key {
-            signals::stream_client_metric(&self.obj(), &report::structure(&stream.stats()));
+            signals::stream_client_metric(&self.obj(), &report::structure(&stream.metrics()));
         }
         Ok(gst::FlowSuccess::Ok)
     }
@@ -326,7 +334,8 @@ impl KvsSink {
         if let Some(track) = taken.track {
             gst::info!(CAT, obj = pad, "{track:?}");
             let named = caps::named(track, number, &self.settings().clone());
-            let set = named.and_then(|track| stream.set_track(track).map_err(|e| e.to_string()));
+            let set =
+                named.and_then(|track| stream.format_changed(track).map_err(|e| e.to_string()));
             if let Err(reason) = set {
                 report::post_track_refused(&self.obj(), &reason);
                 return Err(gst::FlowError::NotNegotiated);
@@ -383,7 +392,7 @@ impl KvsSink {
         gst::debug!(CAT, imp = self, "stopped: {outcome:?}");
         self.progress.end();
         let mut state = self.state();
-        state.last = stream.stats();
+        state.last = stream.metrics();
         state.running = None;
     }
 
@@ -397,7 +406,7 @@ impl KvsSink {
     pub(super) fn stats_structure(&self) -> gst::Structure {
         let stats = self
             .stream()
-            .map_or_else(|| self.state().last.clone(), |stream| stream.stats());
+            .map_or_else(|| self.state().last.clone(), |stream| stream.metrics());
         report::structure(&stats)
     }
 

@@ -34,7 +34,7 @@ fn add_metadata(stream: &Stream, structure: &gst::StructureRef) -> Result<(), St
     let value: String = field(structure, "value")?.unwrap_or_default();
     let persist = truth(structure, "persist")?;
     stream
-        .put_metadata(&name, &value, persist)
+        .put_fragment_metadata(&name, &value, persist)
         .map_err(|error| error.to_string())
 }
 
@@ -49,7 +49,9 @@ fn add_event(stream: &Stream, structure: &gst::StructureRef) -> Result<(), Strin
             .map(|(name, value)| Ok((name.to_string(), text(name, value)?)))
             .collect::<Result<_, String>>()?,
     };
-    stream.put_event(event).map_err(|error| error.to_string())
+    stream
+        .put_event_metadata(event)
+        .map_err(|error| error.to_string())
 }
 
 /// The field, if it is there; and why it cannot be what it should. A NULL string is as no field.
@@ -96,7 +98,7 @@ pub(super) fn tags(element: &KvsSink, stream: &Stream, list: &gst::TagListRef, w
             continue;
         };
         let put = text(name, &value).and_then(|text| {
-            let put = stream.put_metadata(name, &text, true);
+            let put = stream.put_fragment_metadata(name, &text, true);
             put.map_err(|error: InvalidMetadata| error.to_string())
         });
         match put {

@@ -1,11 +1,16 @@
 //! The signals of the C++ element, with arguments that every language can read.
 //!
-//! All of it is on the bus, too. They are emitted without a lock: `fragment-ack` and `stream-error` on the producer's
-//! thread, `stream-client-metric` on the streaming thread.
+//! All of it is on the bus, too. They are emitted without a lock: `fragment-ack` and `stream-error` on a thread that is
+//! there for them (the producer's, if the handler was connected after READY), `stream-client-metric` on the streaming
+//! thread.
 
 use std::sync::LazyLock;
 
-use gst::glib::{prelude::*, subclass::Signal};
+use gst::glib::{
+    prelude::*,
+    signal::signal_has_handler_pending,
+    subclass::{Signal, SignalId},
+};
 
 use super::KvsSink;
 
@@ -40,6 +45,14 @@ pub(super) fn stream_error(element: &KvsSink, status: u64) {
 /// The structure of the property `stats`.
 pub(super) fn stream_client_metric(element: &KvsSink, stats: &gst::Structure) {
     emit(element, METRIC, &[stats]);
+}
+
+/// Somebody has connected a handler that is called on the producer's thread: it may be slow, so it needs another.
+pub(super) fn are_heard(element: &KvsSink) -> bool {
+    [ACK, ERROR].iter().any(|name| {
+        SignalId::lookup(name, KvsSink::static_type())
+            .is_some_and(|signal| signal_has_handler_pending(element, signal, None, true))
+    })
 }
 
 fn emit(element: &KvsSink, name: &str, arguments: &[&dyn ToValue]) {

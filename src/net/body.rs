@@ -14,31 +14,32 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tokio::sync::mpsc;
+
+use super::exchange::{Aborted, Media};
 
 /// The body on its way from its sender to the connection.
 #[derive(Debug)]
 struct Flow {
     /// `None` when the connection is aborted.
-    media: Option<Media>,
+    media: Option<Sending>,
     /// The connection, when it waits for media.
     waiting: Option<Waker>,
 }
 
 /// What is to be sent.
 #[derive(Debug)]
-pub(super) struct Media {
-    chunks: mpsc::Receiver<Bytes>,
-    /// What goes before them: it was taken by a connection that was refused.
+pub(super) struct Sending {
+    media: Media,
+    /// What goes before it: it was taken by a connection that was refused.
     before: VecDeque<Bytes>,
     /// What was taken so far, until the request is accepted. The session gives no more than a header before that.
     taken: Option<VecDeque<Bytes>>,
 }
 
-impl Media {
-    pub(super) fn new(chunks: mpsc::Receiver<Bytes>) -> Self {
+impl Sending {
+    pub(super) fn new(media: Media) -> Self {
         Self {
-            chunks,
+            media,
             before: VecDeque::new(),
             taken: Some(VecDeque::new()),
         }
@@ -52,12 +53,15 @@ impl Media {
         self
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Aborted>> {
         let chunk = match self.before.pop_front() {
-            Some(chunk) => Poll::Ready(Some(chunk)),
-            None => self.chunks.poll_recv(cx),
+            Some(chunk) => Poll::Ready(Ok(Some(chunk))),
+            None => self
+                .media
+                .poll_next(cx)
+                .map_ok(|chunk| chunk.map(|chunk| chunk.bytes)),
         };
-        if let (Poll::Ready(Some(chunk)), Some(taken)) = (&chunk, &mut self.taken) {
+        if let (Poll::Ready(Ok(Some(chunk))), Some(taken)) = (&chunk, &mut self.taken) {
             taken.push_back(chunk.clone());
         }
         chunk
@@ -75,7 +79,7 @@ pub(super) struct Link(Arc<Mutex<Flow>>);
 
 impl Link {
     /// The interest in a connection, and what the connection is to send.
-    pub(super) fn new(media: Media) -> (Self, MediaBody) {
+    pub(super) fn new(media: Sending) -> (Self, MediaBody) {
         let flow = Arc::new(Mutex::new(Flow {
             media: Some(media),
             waiting: None,
@@ -91,7 +95,7 @@ impl Link {
     }
 
     /// Aborts the connection: what it was to send.
-    pub(super) fn cut(&self) -> Option<Media> {
+    pub(super) fn cut(&self) -> Option<Sending> {
         let mut flow = lock(&self.0);
         let (media, waiting) = (flow.media.take(), flow.waiting.take());
         drop(flow);
@@ -122,6 +126,9 @@ impl Stream for MediaBody {
         };
         let chunk = media.poll_next(cx);
         flow.waiting = chunk.is_pending().then(|| cx.waker().clone());
-        chunk.map(|chunk| chunk.map(Ok))
+        chunk.map(|chunk| match chunk {
+            Ok(chunk) => chunk.map(Ok),
+            Err(Aborted) => Some(Err(io::ErrorKind::ConnectionAborted.into())),
+        })
     }
 }

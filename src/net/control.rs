@@ -223,6 +223,25 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// DeleteStream: the stream of that name as it is described now.
+    pub(crate) async fn delete(&self) -> Result<(), Failure> {
+        let client = self.client(Call::Delete).await?;
+        let call = client.describe_stream().stream_name(&self.name);
+        let answer = self.ask(Call::Delete, || call.clone().send()).await?;
+        let Some(arn) = answer.stream_info.and_then(|stream| stream.stream_arn) else {
+            return Err(self.senseless(Call::Delete, "of DescribeStream without StreamARN"));
+        };
+        let call = client.delete_stream().stream_arn(arn);
+        self.ask(Call::Delete, || call.clone().send()).await?;
+        self.known.forget();
+        Ok(())
+    }
+
+    /// The data endpoint may be `http`.
+    pub(crate) fn allows_plain(&self) -> bool {
+        self.plain
+    }
+
     fn described(&self) -> MutexGuard<'_, Option<(String, i32)>> {
         self.described
             .lock()
@@ -365,7 +384,7 @@ mod tests {
         let clock = SigningClock::default();
         service.check()?;
         let http = Http::new(service)?;
-        let keyring = Keyring::new(service, definition, &clock, &http);
+        let keyring = Keyring::new(service, definition, &clock, &http, std::sync::Arc::new(()));
         ControlPlane::new(service, definition, keyring, clock, &http)
     }
 

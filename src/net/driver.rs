@@ -4,30 +4,20 @@
 //! of the body go into a small channel; its room is the wire's.
 //! Does not belong here: any decision. The session decides.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
+use aws_smithy_async::time::TimeSource;
 
 use super::{
-    Service,
+    KinesisVideo,
     clock::Clock,
-    control::ControlPlane,
-    credentials::{Keyring, Region},
-    endpoints::DataEndpoint,
-    http::Http,
+    credentials::Region,
+    exchange::{Acks, Media, MediaChunk, MediaSender, News},
     intake::Intake,
-    put_media::{PutMedia, Response},
     signing_clock::SigningClock,
 };
 use crate::{
-    definition::{Invalid, StreamDefinition},
-    producer::{StreamCallbacks, tell},
+    producer::{Dispatch, ServiceCallbacks, Shared},
     session::{Call, Cause, Described, Event, Failure, Input, Output},
     time::{Mono, Timestamp},
 };
@@ -37,91 +27,63 @@ const CHUNKS_UNDER_WAY: usize = 16;
 /// A wait without a deadline.
 const FAR: Duration = Duration::from_secs(3600);
 
+/// How many times `connection_timeout` and `completion_timeout` a call of the control plane may take, whoever does it: its own
+/// limits are below that, with a second attempt and credentials that are fetched before each.
+const CALL_TIMES: u32 = 4;
+/// How long callbacks may take when the stream is over, before whoever waits for it goes on without them.
+const LAST_CALLS: Duration = Duration::from_millis(500);
+
 /// Runs one stream.
 pub(crate) struct Driver {
-    intake: Arc<Intake>,
-    clock: Clock,
-    callbacks: Arc<dyn StreamCallbacks>,
-    control: Arc<ControlPlane>,
-    put_media: Arc<PutMedia>,
-    endpoint: Option<DataEndpoint>,
-    keyring: Keyring,
-    signing: SigningClock,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) clock: Clock,
+    pub(crate) callbacks: Dispatch<Event>,
+    pub(crate) service: Arc<dyn ServiceCallbacks>,
+    pub(crate) kvs: Arc<KinesisVideo>,
+    pub(crate) signing: SigningClock,
+    pub(crate) storage: Shared,
+    pub(crate) state: Known,
+}
+
+/// What a driver has learnt so far.
+#[derive(Default)]
+pub(crate) struct Known {
+    endpoint: Option<String>,
     /// The offset that the session knows of.
     offset_ms: i64,
     /// What was told of the credentials.
     source: Option<String>,
     region_told: bool,
-    /// The body of the PutMedia request that is under way; dropped, the body ends.
-    body: Option<mpsc::Sender<Bytes>>,
+    /// The body of the PutMedia request that is under way; dropped, the request is aborted.
+    body: Option<MediaSender>,
 }
 
 /// The request that is under way.
 enum UnderWay {
     Nothing,
     Call(Call, tokio::task::JoinHandle<Answer>),
-    Response(Response),
+    Response(Acks),
 }
 
 /// How a request ended, or began to be answered.
 enum Answer {
     Described(Described),
     Done(Call),
-    Endpoint(DataEndpoint),
-    Opened(Response),
+    Endpoint(String),
+    Opened(Acks),
     Failed(Failure),
 }
 
 /// What woke the driver.
 enum Woke {
     Answer(Answer),
-    Response(Result<Option<Bytes>, Failure>),
+    Response(Result<News, Failure>),
     Room(bool),
     Work,
     Timer,
 }
 
 impl Driver {
-    pub(crate) fn new(
-        service: &Service,
-        definition: StreamDefinition,
-        intake: Arc<Intake>,
-        clock: Clock,
-        signing: SigningClock,
-        callbacks: Arc<dyn StreamCallbacks>,
-    ) -> Result<Self, Invalid> {
-        let http = Http::new(service)?;
-        let keyring = Keyring::new(service, &definition, &signing, &http);
-        let control = ControlPlane::new(
-            service,
-            &definition,
-            keyring.clone(),
-            signing.clone(),
-            &http,
-        )?;
-        let put_media = PutMedia::new(
-            service,
-            &definition,
-            keyring.clone(),
-            signing.clone(),
-            &http,
-        )?;
-        Ok(Self {
-            control: Arc::new(control),
-            put_media: Arc::new(put_media),
-            intake,
-            clock,
-            callbacks,
-            keyring,
-            signing,
-            offset_ms: 0,
-            source: None,
-            region_told: false,
-            endpoint: None,
-            body: None,
-        })
-    }
-
     /// Until the session is stopped.
     pub(crate) async fn run(mut self) {
         let mut under_way = UnderWay::Nothing;
@@ -129,18 +91,23 @@ impl Driver {
             let wake = loop {
                 match self.next_output() {
                     Output::Wait { at, .. } => break at,
-                    Output::Tell(event) => tell(&*self.callbacks, &event),
+                    Output::Tell(event) => self.callbacks.tell(event),
                     Output::Call(call) => under_way.replace(self.call(call)),
                     Output::Open { start } => under_way.replace(self.open(start)),
-                    Output::CloseBody => self.body = None,
+                    Output::CloseBody => {
+                        if let Some(body) = self.state.body.take() {
+                            body.end();
+                        }
+                    }
                     Output::Abort => {
-                        self.body = None;
+                        self.state.body = None;
                         under_way.replace(UnderWay::Nothing);
                     }
                 }
             };
+            self.storage.look();
             if self.intake.with(|session| session.is_stopped()) {
-                return;
+                return self.last_calls().await;
             }
             // What was sent changes what is due: ask again.
             if self.transmit() {
@@ -148,33 +115,47 @@ impl Driver {
             }
             match self.wait(&mut under_way, wake).await {
                 Woke::Answer(answer) => under_way.replace(self.answered(answer)),
-                Woke::Response(Ok(Some(bytes))) => self.handle(Input::Response(&bytes)),
-                Woke::Response(Ok(None)) => {
+                Woke::Response(Ok(News::Bytes(bytes))) => self.handle(Input::Response(&bytes)),
+                Woke::Response(Ok(News::Ack(ack))) => self.handle(Input::Ack(&ack)),
+                Woke::Response(Ok(News::End)) => {
                     under_way.replace(UnderWay::Nothing);
                     self.handle(Input::Closed);
                 }
-                Woke::Response(Err(failure)) => {
+                Woke::Response(Err(mut failure)) => {
                     under_way.replace(UnderWay::Nothing);
+                    failure.call = Call::PutMedia;
                     self.handle(Input::Failed(&failure));
                 }
                 // The connection takes nothing any more: its response or its failure says why.
-                Woke::Room(false) => self.body = None,
+                Woke::Room(false) => self.state.body = None,
                 Woke::Room(true) | Woke::Work | Woke::Timer => {}
             }
         }
     }
 
     fn next_output(&self) -> Output {
-        self.intake.poll()
+        self.intake.poll(self.callbacks.is_idle())
+    }
+
+    /// The last callbacks are made before whoever waits for the end goes on, unless one of them takes too long.
+    async fn last_calls(self) {
+        let idle = async {
+            while !self.callbacks.is_idle() {
+                self.intake.work().await;
+            }
+        };
+        // Whether they are over or not, nobody waits for them any longer.
+        let _ = tokio::time::timeout(LAST_CALLS, idle).await;
     }
 
     async fn wait(&self, under_way: &mut UnderWay, wake: Option<Mono>) -> Woke {
         let now = self.clock.now();
         let delay = wake.map_or(FAR, |at| at.saturating_since(now));
+        let delay = self.intake.look_again().map_or(delay, |at| at.min(delay));
         let room = async {
-            match &self.body {
+            match &self.state.body {
                 Some(body) if self.intake.with(|session| session.wants_transmit()) => {
-                    body.reserve().await.is_ok()
+                    body.has_room().await
                 }
                 _ => std::future::pending().await,
             }
@@ -189,13 +170,15 @@ impl Driver {
 
     /// As much as the connection takes. True when that was anything.
     fn transmit(&self) -> bool {
-        let Some(body) = &self.body else { return false };
+        let Some(body) = &self.state.body else {
+            return false;
+        };
         let mut sent = false;
-        while let Ok(permit) = body.try_reserve() {
-            let Some(chunk) = self
-                .intake
-                .with(|session| session.transmit(self.clock.now()))
-            else {
+        while let Some(permit) = body.try_reserve() {
+            let Some(chunk) = self.intake.with(|session| {
+                let bytes = session.transmit(self.clock.now())?;
+                Some(MediaChunk::new(bytes, session.began()))
+            }) else {
                 return sent;
             };
             permit.send(chunk);
@@ -208,62 +191,62 @@ impl Driver {
         if let Input::Failed(failure) = input
             && failure.call == Call::PutMedia
         {
-            self.control.forget_data_endpoint();
+            self.kvs.forget_data_endpoint();
         }
         self.intake
             .with(|session| session.handle(self.clock.now(), input));
     }
 
     fn call(&self, call: Call) -> UnderWay {
-        let control = Arc::clone(&self.control);
+        let (service, kvs) = (Arc::clone(&self.service), Arc::clone(&self.kvs));
         let content_type = self.intake.with(|session| session.content_type());
         UnderWay::Call(
             call,
             tokio::spawn(async move {
-                let outcome = match call {
-                    Call::Describe => control.describe().await.map(Answer::Described),
-                    Call::Create => control
-                        .create(&content_type.unwrap_or_default())
-                        .await
-                        .map(|()| Answer::Done(call)),
-                    Call::Retain => control.retain().await.map(|()| Answer::Done(call)),
-                    Call::Tag => control.tag().await.map(|()| Answer::Done(call)),
-                    Call::Resolve | Call::PutMedia => {
-                        control.data_endpoint().await.map(Answer::Endpoint)
-                    }
+                let answer = async {
+                    Ok(match call {
+                        Call::Describe => Answer::Described(service.describe_stream(&kvs).await?),
+                        Call::Resolve => Answer::Endpoint(service.data_endpoint(&kvs).await?),
+                        call => {
+                            let content_type = content_type.unwrap_or_default();
+                            match call {
+                                Call::Create => service.create_stream(&kvs, &content_type),
+                                Call::Retain => service.update_retention(&kvs),
+                                Call::Delete => service.delete_stream(&kvs),
+                                _ => service.tag_stream(&kvs),
+                            }
+                            .await?;
+                            Answer::Done(call)
+                        }
+                    })
                 };
-                outcome.unwrap_or_else(Answer::Failed)
+                let answer = in_time(&kvs, answer).await;
+                answer.unwrap_or_else(|failure| Answer::Failed(Failure { call, ..failure }))
             }),
         )
     }
 
     fn open(&mut self, start: Timestamp) -> UnderWay {
-        let (body, chunks) = mpsc::channel(CHUNKS_UNDER_WAY);
-        self.body = Some(body);
-        let put_media = Arc::clone(&self.put_media);
-        let endpoint = self.endpoint.clone();
+        let (body, media) = Media::channel(CHUNKS_UNDER_WAY);
+        self.state.body = Some(body);
+        let (service, kvs) = (Arc::clone(&self.service), Arc::clone(&self.kvs));
+        let endpoint = self.state.endpoint.clone().unwrap_or_default();
+        let call = Call::PutMedia;
         UnderWay::Call(
-            Call::PutMedia,
+            call,
             tokio::spawn(async move {
-                let Some(endpoint) = endpoint else {
-                    let message = "there is no data endpoint".into();
-                    return Answer::Failed(Failure {
-                        call: Call::PutMedia,
-                        cause: Cause::Transport,
-                        message,
-                    });
-                };
-                put_media
-                    .open(&endpoint, start, chunks)
-                    .await
-                    .map_or_else(Answer::Failed, Answer::Opened)
+                let opened = service.put_media(&kvs, &endpoint, start, media).await;
+                opened.map_or_else(
+                    |failure| Answer::Failed(Failure { call, ..failure }),
+                    Answer::Opened,
+                )
             }),
         )
     }
 
     fn answered(&mut self, answer: Answer) -> UnderWay {
         let offset_ms = self.signing.offset_ms();
-        if offset_ms != std::mem::replace(&mut self.offset_ms, offset_ms) {
+        if offset_ms != std::mem::replace(&mut self.state.offset_ms, offset_ms) {
             self.handle(Input::ClockOffset(offset_ms));
         }
         self.tell_who_asks();
@@ -272,19 +255,21 @@ impl Driver {
             Answer::Described(described) => self.handle(Input::Described(described)),
             Answer::Done(call) => self.handle(Input::Done(call)),
             Answer::Endpoint(endpoint) => {
-                self.endpoint = Some(endpoint);
+                self.state.endpoint = Some(endpoint);
                 self.handle(Input::Done(Call::Resolve));
             }
-            Answer::Opened(response) => {
-                let until = response.until().map(|end| {
-                    let left = end.duration_since(self.keyring.now()).unwrap_or_default();
+            Answer::Opened(acks) => {
+                let until = acks.until().map(|end| {
+                    let left = end
+                        .duration_since(TimeSource::now(&self.signing))
+                        .unwrap_or_default();
                     self.clock.now() + left
                 });
-                under_way = UnderWay::Response(response);
+                under_way = UnderWay::Response(acks);
                 self.handle(Input::Opened { until });
             }
             Answer::Failed(failure) => {
-                self.body = None;
+                self.state.body = None;
                 self.handle(Input::Failed(&failure));
             }
         }
@@ -293,36 +278,44 @@ impl Driver {
 
     /// For the log: which source has won, and the region that was found.
     fn tell_who_asks(&mut self) {
-        let source = self.keyring.from();
-        if source != self.source
+        let source = self.kvs.credentials_from();
+        if source != self.state.source
             && let Some(source) = source
         {
-            self.source = Some(source.clone());
-            tell(&*self.callbacks, &Event::Credentials { source });
+            self.state.source = Some(source.clone());
+            self.callbacks.tell(Event::Credentials { source });
         }
-        if let Some(region) = self.keyring.found_region().filter(|_| !self.region_told) {
-            self.region_told = true;
-            let Region { name, assumed } = region.clone();
-            tell(&*self.callbacks, &Event::Region { name, assumed });
+        let region = self.kvs.found_region();
+        if let Some(Region { name, assumed }) = region.filter(|_| !self.state.region_told).cloned()
+        {
+            self.state.region_told = true;
+            self.callbacks.tell(Event::Region { name, assumed });
         }
     }
 }
 
-/// However the loop ends (a callback of the application may panic), the stream ends with it and says so.
+/// A call of the control plane, whoever does it, within the time that any may take.
+pub(crate) async fn in_time<T>(
+    kvs: &KinesisVideo,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let definition = kvs.definition();
+    let limit = CALL_TIMES * (definition.connection_timeout + definition.completion_timeout);
+    let late = || Failure::lost(format!("no answer within {} s", limit.as_secs()));
+    let answer = tokio::time::timeout(limit, answer).await;
+    answer.unwrap_or_else(|_| Err(late()))
+}
+
+/// However the loop ends, the stream ends with it and says so.
 impl Drop for Driver {
     fn drop(&mut self) {
         self.intake
             .with(|session| session.abandon(self.clock.now()));
         loop {
-            let event = match self.next_output() {
-                Output::Tell(event) => event,
+            match self.next_output() {
+                Output::Tell(event) => self.callbacks.tell(event),
                 Output::Wait { .. } => break,
-                _ => continue,
-            };
-            // Already unwinding, a second panic would end the process.
-            let told = AssertUnwindSafe(|| tell(&*self.callbacks, &event));
-            if catch_unwind(told).is_err() {
-                break;
+                _ => {}
             }
         }
         self.intake.close();
@@ -340,7 +333,7 @@ impl UnderWay {
     async fn progress(&mut self) -> Woke {
         match self {
             Self::Nothing => std::future::pending().await,
-            Self::Response(response) => Woke::Response(response.chunk().await),
+            Self::Response(acks) => Woke::Response(acks.next().await),
             Self::Call(call, task) => match task.await {
                 Ok(answer) => Woke::Answer(answer),
                 // It panicked: a fault of ours or of a library; to the session it is a failure like another.

@@ -38,6 +38,11 @@ impl DataEndpoint {
         Ok(Self(url))
     }
 
+    /// The URI as it was named.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
+    }
+
     /// Its answers are its own.
     pub(crate) fn is_authentic(&self) -> bool {
         is_authentic(&self.0)
@@ -45,7 +50,7 @@ impl DataEndpoint {
 
     /// The URI of an API.
     pub(crate) fn url(&self, api: &str) -> String {
-        format!("{}/{api}", self.0.as_str().trim_end_matches('/'))
+        format!("{}/{api}", self.as_str())
     }
 
     /// The `Host` of its requests: with the port only if that is not the default one.

@@ -162,13 +162,13 @@ pub(crate) fn is_of_ca(said: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use test_case::test_case;
-    use tokio::{net::TcpListener, sync::mpsc};
+    use tokio::net::TcpListener;
 
     use super::*;
     use crate::{
         definition::{StreamDefinition, StreamName},
         net::{
-            Credentials, SigningClock,
+            Credentials, Media, SigningClock,
             control::ControlPlane,
             credentials::Keyring,
             endpoints::DataEndpoint,
@@ -188,7 +188,13 @@ mod tests {
             },
             ..service.clone()
         };
-        Keyring::new(&service, &definition(), clock, http)
+        Keyring::new(
+            &service,
+            &definition(),
+            clock,
+            http,
+            std::sync::Arc::new(()),
+        )
     }
 
     fn definition() -> StreamDefinition {
@@ -232,7 +238,7 @@ mod tests {
         let keyring = keyring(&service, &clock, &http);
         let put_media = PutMedia::new(&service, &definition(), keyring, clock, &http).unwrap();
         let endpoint = DataEndpoint::parse("https://s-1.kinesisvideo.invalid", false).unwrap();
-        let (_sender, body) = mpsc::channel(1);
+        let (_sender, body) = Media::channel(1);
         let open = put_media.open(&endpoint, Timestamp::ZERO, body);
         let (failure, head) = tokio::join!(open, proxy(listener, answer));
         (failure.unwrap_err(), head)

@@ -4,8 +4,10 @@
 //! Waits are on a std condition variable, so that no thread of an application ever enters tokio.
 //! Belongs here: the lock, who wakes whom. Does not belong here: what a frame or an answer means (`session`).
 
+mod tasks;
+
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     thread::{self, ThreadId},
     time::Duration,
 };
@@ -17,6 +19,7 @@ use crate::{
     definition::Invalid,
     fragment::DropReason,
     media::{Frame, Track, TrackNumber},
+    producer::is_called_back,
     session::{
         EventMetadata, Input, InvalidMetadata, Output, Refused, Session, Stats, StreamError,
     },
@@ -40,10 +43,10 @@ pub enum PutError {
     Stopped,
 }
 
-/// Why a drain did not come to its end.
+/// Why what was waited for did not come.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DrainError {
-    /// The caller did not want to wait any longer; draining goes on.
+pub enum WaitError {
+    /// The caller did not want to wait any longer, or is a callback; the stream goes on.
     #[error("the wait was given up")]
     Interrupted,
     /// The stream ended before everything was PERSISTED.
@@ -56,11 +59,17 @@ pub(crate) struct Intake {
     state: Mutex<State>,
     /// Room was made, or an end was reached.
     changed: Condvar,
+    /// The same, for tasks.
+    changed_for_tasks: Notify,
+    /// Tasks that wait for it.
+    tasks: AtomicUsize,
     /// There is something for the driver.
     work: Notify,
     clock: Clock,
     /// The thread of the driver.
     driver: ThreadId,
+    /// The id of its callbacks.
+    id: u64,
 }
 
 struct State {
@@ -75,8 +84,20 @@ struct State {
     suspended: Duration,
 }
 
+impl State {
+    /// The stream is ready, or has ended.
+    fn readiness(&self) -> Option<Result<(), WaitError>> {
+        match self.session.ended() {
+            _ if self.session.is_ready() => Some(Ok(())),
+            Some(Err(error)) => Some(Err(WaitError::Failed(error.clone()))),
+            _ if self.session.is_stopped() => Some(Err(WaitError::Interrupted)),
+            _ => None,
+        }
+    }
+}
+
 impl Intake {
-    pub(crate) fn new(session: Session, clock: Clock, driver: ThreadId) -> Self {
+    pub(crate) fn new(session: Session, clock: Clock, driver: ThreadId, id: u64) -> Self {
         Self {
             state: Mutex::new(State {
                 session,
@@ -86,15 +107,39 @@ impl Intake {
                 suspended: Duration::ZERO,
             }),
             changed: Condvar::new(),
+            changed_for_tasks: Notify::new(),
+            tasks: AtomicUsize::new(0),
             work: Notify::new(),
             clock,
             driver,
+            id,
         }
     }
 
     /// The caller is a callback: were it to wait, nothing would go on that it waits for.
     pub(crate) fn called_back(&self) -> bool {
-        thread::current().id() == self.driver
+        is_called_back(self.id) || thread::current().id() == self.driver
+    }
+
+    /// Waits until the stream is ready, or has ended: then why.
+    pub(crate) fn wait_ready(&self, go_on: impl Fn() -> bool) -> Result<(), WaitError> {
+        let may_wait = !self.called_back();
+        let mut state = self.lock();
+        loop {
+            if let Some(readiness) = state.readiness() {
+                return readiness;
+            }
+            if !may_wait || state.interrupted || !go_on() {
+                return Err(WaitError::Interrupted);
+            }
+            self.work.notify_one();
+            state = self.wait(state);
+        }
+    }
+
+    fn notify_changed(&self) {
+        self.changed.notify_all();
+        self.changed_for_tasks.notify_waiters();
     }
 
     /// Waits until there is room for a frame of this track, the stream has ended, or the wait is interrupted.
@@ -120,7 +165,7 @@ impl Intake {
         drop(state);
         if interleaves {
             // The thread of another track may wait for this frame.
-            self.changed.notify_all();
+            self.notify_changed();
         }
         self.work.notify_one();
     }
@@ -158,7 +203,7 @@ impl Intake {
         self.act(|session| session.expect_track(track))
     }
 
-    pub(crate) fn set_track(&self, track: Track) -> Result<(), Invalid> {
+    pub(crate) fn format_changed(&self, track: Track) -> Result<(), Invalid> {
         self.act(|session| session.set_track(track))
     }
 
@@ -182,6 +227,10 @@ impl Intake {
 
     pub(crate) fn end_fragment(&self) {
         self.act(Session::end_fragment);
+    }
+
+    pub(crate) fn reset_connection(&self) {
+        self.act(Session::reset_connection);
     }
 
     pub(crate) fn restart_time(&self) {
@@ -211,14 +260,14 @@ impl Intake {
     /// While true, nobody waits for room or for a drain.
     pub(crate) fn interrupt(&self, interrupted: bool) {
         self.lock().interrupted = interrupted;
-        self.changed.notify_all();
+        self.notify_changed();
     }
 
     /// Wakes whoever waits in [`Self::end`], so that it asks `go_on` again.
     pub(crate) fn wake(&self) {
         // Under the lock: a waiter is either before its question or asleep, never between.
         let _state = self.lock();
-        self.changed.notify_all();
+        self.notify_changed();
     }
 
     /// Asks for the end of what was put so far, and does not wait for it.
@@ -240,7 +289,7 @@ impl Intake {
         limit: Duration,
         stop: bool,
         mut go_on: impl FnMut() -> bool,
-    ) -> Result<(), DrainError> {
+    ) -> Result<(), WaitError> {
         let may_wait = !self.called_back();
         let mut state = self.lock();
         // A suspend that was before does not count for this end.
@@ -259,7 +308,7 @@ impl Intake {
                 state.session.resume();
                 return match outcome {
                     Some(outcome) => Ok(outcome?),
-                    None => Err(DrainError::Interrupted),
+                    None => Err(WaitError::Interrupted),
                 };
             }
             state = self.wait(state);
@@ -273,18 +322,18 @@ impl Intake {
     /// For the driver: what to do under the lock. Wakes the others, since it may have made room.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Session) -> T) -> T {
         let outcome = act(&mut self.lock().session);
-        self.changed.notify_all();
+        self.notify_changed();
         outcome
     }
 
-    /// For the driver: what the session wants next. When it is a wait, all that came before was told.
-    pub(crate) fn poll(&self) -> Output {
+    /// For the driver: what the session wants next. When it is a wait, and `all_told`, all that came before was told.
+    pub(crate) fn poll(&self, all_told: bool) -> Output {
         let mut state = self.lock();
         let now = self.notice_suspend(&mut state);
         let output = state.session.poll(now);
-        state.told = matches!(output, Output::Wait { .. });
+        state.told = all_told && matches!(output, Output::Wait { .. });
         drop(state);
-        self.changed.notify_all();
+        self.notify_changed();
         output
     }
 
@@ -293,12 +342,17 @@ impl Intake {
         self.work.notified().await;
     }
 
+    /// The driver is to look what has changed.
+    pub(crate) fn wake_driver(&self) {
+        self.work.notify_one();
+    }
+
     /// For the driver: it is gone, whoever waits may go.
     ///
     /// The session is stopped by then, so no frame is taken any more.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
-        self.changed.notify_all();
+        self.notify_changed();
     }
 
     /// Tells the session of a suspend, before it looks at what is due. Now.
@@ -360,12 +414,15 @@ mod tests {
         session.put_frame(Mono::ZERO, key_frame).unwrap();
         prepare(&mut session);
         let clock = Clock::after_suspend_of(TIME);
-        (Intake::new(session, clock, thread::current().id()), clock)
+        (
+            Intake::new(session, clock, thread::current().id(), 0),
+            clock,
+        )
     }
 
     fn next_wait(intake: &Intake) -> Option<Mono> {
         loop {
-            if let Output::Wait { at, .. } = intake.poll() {
+            if let Output::Wait { at, .. } = intake.poll(true) {
                 return at;
             }
         }
@@ -384,7 +441,7 @@ mod tests {
     fn an_end_that_is_asked_for_after_a_suspend_has_its_time_from_then_on() {
         let (intake, clock) = suspended(|_| ());
         let waited = intake.end(TIME, true, || true);
-        assert_eq!(waited, Err(DrainError::Interrupted));
+        assert_eq!(waited, Err(WaitError::Interrupted));
         let at = next_wait(&intake);
         assert!(at.is_some() && at <= Some(clock.now() + TIME), "{at:?}");
     }

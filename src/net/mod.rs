@@ -9,9 +9,11 @@ pub mod credential_file;
 mod credentials;
 mod driver;
 mod endpoints;
+mod exchange;
 mod failure;
 mod http;
 mod intake;
+mod kinesis_video;
 mod proxy;
 mod put_media;
 mod runtime;
@@ -20,11 +22,13 @@ mod signing_clock;
 mod trust;
 
 pub use clock::wall_now;
-pub use credentials::{DEFAULT_REGION, IotCertificate, Role};
-pub use intake::{DrainError, PutError};
+pub use credentials::{Configured, DEFAULT_REGION, IotCertificate, Keys, Role};
+pub use exchange::{Aborted, AckSender, Acks, Media, MediaChunk};
+pub use intake::{PutError, WaitError};
+pub use kinesis_video::KinesisVideo;
 pub(crate) use {
     clock::{Clock, Patience},
-    driver::Driver,
+    driver::{Driver, in_time},
     intake::Intake,
     runtime::Runtime,
     signing_clock::SigningClock,

@@ -14,13 +14,13 @@ use http::{
     header::{DATE, HOST, TRANSFER_ENCODING, USER_AGENT},
 };
 use reqwest::{Body, Client, redirect};
-use tokio::sync::mpsc;
 
 use super::{
     Service,
-    body::{Link, Media},
+    body::{Link, Sending},
     credentials::Keyring,
     endpoints::DataEndpoint,
+    exchange::Media,
     failure,
     http::Http,
     sign,
@@ -80,15 +80,15 @@ impl PutMedia {
 
     /// Connects, sends the head, and waits for that of the response; once more when it was refused for the time of its
     /// signature only, or for keys that are others now. `body` goes out meanwhile and afterwards: each chunk at once, and the terminating one when its
-    /// sender is dropped. Dropping this future, or the [`Response`], aborts the connection: the receiver of the body is
+    /// sender has ended it. Dropping this future, or the [`Response`], aborts the connection: the receiver of the body is
     /// dropped, and no terminating chunk is sent.
     pub(crate) async fn open(
         &self,
         endpoint: &DataEndpoint,
         start: Timestamp,
-        body: mpsc::Receiver<Bytes>,
+        body: Media,
     ) -> Result<Response, Failure> {
-        let mut media = Media::new(body);
+        let mut media = Sending::new(body);
         let mut again = false;
         loop {
             let signed_ms = self.clock.offset_ms();
@@ -114,7 +114,7 @@ impl PutMedia {
         &self,
         endpoint: &DataEndpoint,
         start: Timestamp,
-        media: Media,
+        media: Sending,
     ) -> Result<Response, Failure> {
         let keys = tokio::time::timeout(self.patience, self.keyring.keys());
         let keys = keys
@@ -375,7 +375,13 @@ mod tests {
     fn put_media_of(service: &Service) -> PutMedia {
         let clock = SigningClock::default();
         let http = Http::new(service).unwrap();
-        let keyring = Keyring::new(service, &definition(), &clock, &http);
+        let keyring = Keyring::new(
+            service,
+            &definition(),
+            &clock,
+            &http,
+            std::sync::Arc::new(()),
+        );
         PutMedia::new(service, &definition(), keyring, clock, &http).unwrap()
     }
 
@@ -384,10 +390,7 @@ mod tests {
     }
 
     /// Opens PutMedia at a peer that answers `answer` to the head.
-    async fn open(
-        body: mpsc::Receiver<Bytes>,
-        answer: &str,
-    ) -> (Result<Response, Failure>, TcpStream, String) {
+    async fn open(body: Media, answer: &str) -> (Result<Response, Failure>, TcpStream, String) {
         let (listener, address) = peer::listen().await;
         let put_media = put_media();
         let endpoint = endpoint(&format!("http://{address}"));
@@ -405,13 +408,13 @@ mod tests {
 
     async fn refused(answer: &str) -> Failure {
         // Kept: the body has not ended.
-        let (_sender, body) = mpsc::channel(1);
+        let (_sender, body) = Media::channel(1);
         open(body, answer).await.0.unwrap_err()
     }
 
     #[tokio::test]
     async fn the_response_flows_while_the_body_does() {
-        let (sender, body) = mpsc::channel(1);
+        let (sender, body) = Media::channel(1);
         let (response, mut socket, _) = open(body, OK).await;
         let mut response = response.unwrap();
 
@@ -422,7 +425,7 @@ mod tests {
 
         sender.send(Bytes::from_static(b"de")).await.unwrap();
         peer::expect(&mut socket, b"2\r\nde\r\n").await;
-        drop(sender);
+        sender.end();
         peer::expect(&mut socket, b"0\r\n\r\n").await;
         peer::say(&mut socket, "4\r\nack2\r\n0\r\n\r\n").await;
         assert_eq!(response.chunk().await.unwrap().unwrap(), "ack2");
@@ -432,7 +435,7 @@ mod tests {
     #[tokio::test]
     async fn the_body_begins_before_the_answer() {
         let (listener, address) = peer::listen().await;
-        let (sender, body) = mpsc::channel(1);
+        let (sender, body) = Media::channel(1);
         sender.send(Bytes::from_static(b"header")).await.unwrap();
         let put_media = put_media();
         let endpoint = endpoint(&format!("http://{address}"));
@@ -449,7 +452,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_head_is_that_of_put_media_and_signed_as_it_is_sent() {
-        let (_sender, body) = mpsc::channel(1);
+        let (_sender, body) = Media::channel(1);
         let (_, socket, head) = open(body, OK).await;
         let mut lines: Vec<_> = head
             .lines()
@@ -501,7 +504,7 @@ mod tests {
 
     #[tokio::test]
     async fn dropping_the_response_aborts_the_body() {
-        let (sender, body) = mpsc::channel(1);
+        let (sender, body) = Media::channel(1);
         let (response, mut socket, _) = open(body, OK).await;
         drop(response);
         sender.closed().await;
@@ -511,7 +514,7 @@ mod tests {
     /// The driver may drop both at once: that is no end of the body.
     #[tokio::test]
     async fn an_abort_has_no_terminating_chunk() {
-        let (sender, body) = mpsc::channel(1);
+        let (sender, body) = Media::channel(1);
         let (response, mut socket, _) = open(body, OK).await;
         drop((response, sender));
         assert_eq!(peer::rest(&mut socket).await, b"");
@@ -519,22 +522,22 @@ mod tests {
 
     #[tokio::test]
     async fn an_abort_frees_the_body_though_the_peer_does_not_read() {
-        let (sender, body) = mpsc::channel(1);
+        let (sender, body) = Media::channel(1);
         let (response, mut socket, _) = open(body, OK).await;
         let more_than_sockets_hold = Bytes::from(vec![b'x'; 16 << 20]);
         sender.send(more_than_sockets_hold).await.unwrap();
         // Taken, and stuck.
-        drop(sender.reserve().await.unwrap());
+        assert!(sender.has_room().await);
         drop(response);
         sender.closed().await;
-        drop(sender);
+        sender.end();
         assert!(!peer::rest(&mut socket).await.ends_with(b"0\r\n\r\n"));
     }
 
     #[tokio::test]
     async fn dropping_the_attempt_aborts_it() {
         let (listener, address) = peer::listen().await;
-        let (sender, body) = mpsc::channel(1);
+        let (sender, body) = Media::channel(1);
         let put_media = put_media();
         let endpoint = endpoint(&format!("http://{address}"));
         let mut socket = tokio::select! {
@@ -546,7 +549,7 @@ mod tests {
             } => socket,
         };
         sender.closed().await;
-        drop(sender);
+        sender.end();
         assert_eq!(peer::rest(&mut socket).await, b"");
     }
 
@@ -613,7 +616,7 @@ mod tests {
     #[tokio::test]
     async fn an_error_body_that_stalls_is_not_waited_for() {
         let (listener, address) = peer::listen().await;
-        let (_sender, body) = mpsc::channel(1);
+        let (_sender, body) = Media::channel(1);
         let put_media = PutMedia {
             patience: Duration::from_millis(1),
             ..put_media()
@@ -637,7 +640,7 @@ mod tests {
     async fn a_refused_connection_is_told_with_its_cause() {
         let (listener, address) = peer::listen().await;
         drop(listener);
-        let (_sender, body) = mpsc::channel(1);
+        let (_sender, body) = Media::channel(1);
         let put_media = put_media();
         let endpoint = endpoint(&format!("http://{address}"));
         let failure = put_media.open(&endpoint, Timestamp::ZERO, body).await;
@@ -650,7 +653,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_without_tls_is_told() {
         let (listener, address) = peer::listen().await;
-        let (_sender, body) = mpsc::channel(1);
+        let (_sender, body) = Media::channel(1);
         let put_media = put_media();
         let endpoint = endpoint(&format!("https://{address}"));
         let (response, ()) =
@@ -671,7 +674,7 @@ mod tests {
              x-amzn-ErrorType: InvalidSignatureException\r\ncontent-length: 0\r\n\r\n";
         for last in [OK, REFUSED] {
             let (listener, address) = peer::listen().await;
-            let (sender, body) = mpsc::channel(2);
+            let (sender, body) = Media::channel(2);
             sender.send(Bytes::from_static(b"header")).await.unwrap();
             let put_media = put_media();
             let endpoint = endpoint(&format!("http://{address}"));
@@ -703,7 +706,7 @@ mod tests {
                 continue;
             }
             sender.send(Bytes::from_static(b"abc")).await.unwrap();
-            drop(sender);
+            sender.end();
             peer::expect(&mut socket, b"3\r\nabc\r\n0\r\n\r\n").await;
             drop(response);
         }
@@ -725,7 +728,7 @@ mod tests {
             .unwrap();
         let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls));
         let (listener, address) = peer::listen().await;
-        let (_sender, body) = mpsc::channel(1);
+        let (_sender, body) = Media::channel(1);
         let put_media = put_media();
         let endpoint = endpoint(&format!("https://{address}"));
         let (response, accepted) =
@@ -742,7 +745,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_response_that_breaks_off_is_no_clean_end() {
-        let (_sender, body) = mpsc::channel(1);
+        let (_sender, body) = Media::channel(1);
         let (response, mut socket, _) = open(body, OK).await;
         peer::say(&mut socket, "9\r\nhalf").await;
         drop(socket);
@@ -762,7 +765,7 @@ mod tests {
             ..service()
         };
         let put_media = put_media_of(&service);
-        let (_sender, body) = mpsc::channel(1);
+        let (_sender, body) = Media::channel(1);
         let nowhere = endpoint("http://127.0.0.1:1");
         let failure = put_media.open(&nowhere, Timestamp::ZERO, body).await;
         let failure = failure.unwrap_err();

@@ -3,16 +3,22 @@
 //! The thread owns the runtime and drops it, so that nobody else ever blocks on tokio or drops a runtime: both panic on
 //! a thread that already runs tokio tasks (an application may).
 
-use std::thread::{self, ThreadId};
+use std::{
+    future::Future,
+    pin::Pin,
+    thread::{self, ThreadId},
+};
 
 use tokio::sync::mpsc;
 
-use super::driver::Driver;
 use crate::definition::Invalid;
+
+/// What runs on the thread.
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The thread's intake. The thread ends when this is dropped and its last stream has ended.
 pub(crate) struct Runtime {
-    drivers: mpsc::UnboundedSender<Driver>,
+    tasks: mpsc::UnboundedSender<Task>,
     thread: ThreadId,
 }
 
@@ -20,7 +26,7 @@ impl Runtime {
     /// Starts the thread.
     pub(crate) fn start(name: &str) -> Result<Self, Invalid> {
         // One entry per stream that is made; each is taken at once.
-        let (drivers, mut inbox) = mpsc::unbounded_channel::<Driver>();
+        let (tasks, mut inbox) = mpsc::unbounded_channel::<Task>();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -34,8 +40,8 @@ impl Runtime {
                     let mut running = tokio::task::JoinSet::new();
                     loop {
                         tokio::select! {
-                            driver = inbox.recv() => match driver {
-                                Some(driver) => drop(running.spawn(driver.run())),
+                            task = inbox.recv() => match task {
+                                Some(task) => drop(running.spawn(task)),
                                 None => break,
                             },
                             Some(_) = running.join_next() => {}
@@ -48,19 +54,19 @@ impl Runtime {
             })
             .map_err(|error| Invalid::new("thread", error.to_string()))?;
         Ok(Self {
-            drivers,
+            tasks,
             thread: thread.thread().id(),
         })
     }
 
-    /// The thread that the drivers run on.
+    /// The thread that they run on.
     pub(crate) fn thread(&self) -> ThreadId {
         self.thread
     }
 
-    /// Runs the driver on the thread.
-    pub(crate) fn spawn(&self, driver: Driver) {
-        // It fails only when the thread panicked; the driver then says so when it is dropped.
-        let _ = self.drivers.send(driver);
+    /// Runs it on the thread.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // It fails only when the thread panicked; a driver then says so when it is dropped.
+        let _ = self.tasks.send(Box::pin(task));
     }
 }

@@ -79,6 +79,26 @@ pub struct Ack {
     pub error_code: Option<String>,
 }
 
+impl Ack {
+    /// An ack of a fragment, without a fragment number and an error.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Ack, AckKind, Timecode};
+    ///
+    /// let ack = Ack::of_fragment(AckKind::Persisted, Timecode::from_millis(1_700_000_000_000));
+    /// assert_eq!(ack.error_id, None);
+    /// ```
+    pub fn of_fragment(kind: AckKind, timecode: Timecode) -> Self {
+        Self {
+            kind,
+            timecode: Some(timecode),
+            fragment_number: None,
+            error_id: None,
+            error_code: None,
+        }
+    }
+}
+
 /// As on the wire. The documentation calls the first member `AckEventType`, the service sends `EventType`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Event, Session, link::lost, policy::Action, state::State};
+use super::{Event, Failure, Session, policy::Action, state::State};
 use crate::time::Mono;
 
 /// A source that gives no frame for this long is paused, gated, or waits for motion. The service closes after some 30 s
@@ -107,25 +107,26 @@ impl Session {
         match due {
             Due::Answer => {
                 let limit = definition.connection_timeout + definition.completion_timeout;
-                let failure = lost(format!("no answer within {} s", limit.as_secs()));
+                let failure = Failure::lost(format!("no answer within {} s", limit.as_secs()));
                 self.act(now, Action::Resolve, &failure, None);
             }
             Due::Ack => {
                 let silence = definition.connection_staleness;
-                let failure = lost(format!("no ack for {} s", silence.as_secs()));
+                let failure = Failure::lost(format!("no ack for {} s", silence.as_secs()));
                 self.tell(Event::ConnectionStale { silence });
                 self.act(now, Action::Resolve, &failure, None);
             }
             Due::Frame => {
                 self.end_fragment();
                 self.last();
+                self.tell(Event::Underflow);
             }
             Due::Rotation => self.last(),
             // With acks everything is settled; the end of the response would have told nothing new.
             Due::End if definition.fragment_acks => self.leave_link(),
             Due::End => {
                 let silence = definition.completion_timeout.as_secs();
-                let failure = lost(format!("the response did not end within {silence} s"));
+                let failure = Failure::lost(format!("the response did not end within {silence} s"));
                 self.act(now, Action::Resolve, &failure, None);
             }
         }

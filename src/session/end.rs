@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use super::{Event, Failure, Fatal, Output, Session, StreamError, policy::Cause, state::State};
+use super::{
+    Event, Failure, Fatal, Output, Session, Share, StreamError, policy::Cause, state::State,
+};
 use crate::{
     fragment::{DropReason, FragmentId},
     time::Mono,
@@ -181,6 +183,7 @@ impl Session {
         }
         self.ending = None;
         self.ended = Some(outcome);
+        self.share = Share::default();
         let stats = self.stats();
         self.tell(Event::Closed(stats));
     }

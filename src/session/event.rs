@@ -51,6 +51,17 @@ pub enum Event {
         /// Frames in it.
         frames: u64,
     },
+    /// A fragment was taken out before it was PERSISTED. Its frames are told as dropped, too, gathered.
+    FragmentDropped {
+        /// Which.
+        timecode: Timecode,
+        /// Why.
+        reason: DropReason,
+        /// Frames in it.
+        frames: u64,
+    },
+    /// No frame came for a while, and everything is sent: the connection is closed until there is something to send.
+    Underflow,
     /// The media that is kept comes near `storage`. Once, until it is half of it again.
     StoragePressure {
         /// Bytes that are kept.
@@ -117,6 +128,11 @@ pub enum Event {
     Failed(StreamError),
     /// The stream has ended; last event.
     Closed(Stats),
+    /// So many events were not told, since callbacks are too slow. The session never says so.
+    LeftOut {
+        /// How many.
+        calls: u64,
+    },
 }
 
 /// Why a stream ended before everything was PERSISTED.

@@ -88,6 +88,7 @@ impl Session {
         // Not before it is counted: what is told must add up.
         self.pump(now);
         self.feel_pressure();
+        self.account();
         Ok(())
     }
 
@@ -197,9 +198,28 @@ impl Session {
     /// Without acks the session ends for it ([`Self::ends`]). The bound is therefore `storage`, or one fragment if that is
     /// more, plus one fragment (50 MB at most each).
     fn fits_offline(&self, cost: u64, begins: bool) -> bool {
-        self.bytes_kept() + cost <= self.definition.storage
+        self.bytes_kept() + cost <= self.storage_limit()
             || self.store.pending().nth(1).is_none()
             || (!begins && !self.store.has_unsent())
+    }
+
+    /// Most bytes that may be kept now: those of the definition, or fewer when other streams of the producer need them.
+    pub(super) fn storage_limit(&self) -> u64 {
+        self.share.limit(self.definition.storage)
+    }
+
+    /// Tells the other streams of the producer what is kept here. Realtime: gives back what is theirs.
+    pub(super) fn account(&mut self) {
+        self.share.hold(self.bytes_kept());
+    }
+
+    /// Realtime: what is kept beyond the limit, since other streams of the producer need it, is dropped, oldest first.
+    pub(super) fn give_back(&mut self, now: Mono) {
+        let live = self.definition.streaming_type != StreamingType::Offline;
+        if live && self.bytes_kept() > self.storage_limit() {
+            self.evict_for(now, 0);
+        }
+        self.account();
     }
 
     /// Bytes that are kept, wherever they wait.
@@ -224,7 +244,7 @@ impl Session {
 
     /// Realtime: takes out oldest fragments until so many bytes fit.
     pub(super) fn evict_for(&mut self, now: Mono, cost: u64) -> bool {
-        while self.bytes_kept() + cost > self.definition.storage {
+        while self.bytes_kept() + cost > self.storage_limit() {
             let Some(oldest) = self.store.oldest_evictable().map(|fragment| fragment.id) else {
                 return false;
             };
@@ -249,14 +269,14 @@ impl Session {
             if was_open {
                 self.cutter.close();
             }
-            self.lose(
-                now,
+            let frames = eviction.frames;
+            self.lose(now, reason, frames, eviction.earliest, eviction.last);
+            self.tell(Event::FragmentDropped {
+                timecode: eviction.timecode,
                 reason,
-                eviction.frames,
-                eviction.earliest,
-                eviction.last,
-            );
-            return eviction.frames;
+                frames,
+            });
+            return frames;
         }
         0
     }

@@ -3,10 +3,9 @@
 use bytes::Bytes;
 
 use super::{
-    Ack, AckKind, AckReader, Call, Cause, Event, Failure, Outage, Output, Session, deadlines,
-    policy,
+    Ack, AckKind, AckReader, Event, Failure, Outage, Output, Session, deadlines, policy,
     policy::Action,
-    state::{Link, State},
+    state::{Link, State, Step},
 };
 use crate::{
     definition::TimecodeType,
@@ -35,6 +34,7 @@ impl Session {
     /// While the answer of PutMedia is awaited this is only the header of the MKV stream: enough for a proxy that
     /// passes nothing on before the body begins, and little enough that a refusal is read before a reset.
     pub fn transmit(&mut self, now: Mono) -> Option<Bytes> {
+        self.began = None;
         if !self.pace.allows(now) {
             return None;
         }
@@ -46,6 +46,12 @@ impl Session {
         }
         self.stats.bytes_sent += chunk.len() as u64;
         Some(chunk)
+    }
+
+    /// The fragment that the last chunk began, by its timecode as on the wire.
+    #[cfg(any(feature = "net", test))]
+    pub(crate) fn began(&self) -> Option<Timecode> {
+        self.began
     }
 
     fn next_chunk(&mut self, now: Mono) -> Option<Bytes> {
@@ -65,6 +71,7 @@ impl Session {
             _ => return None,
         }
         let begins = self.store.at_boundary();
+        let began = self.store.current().map(|fragment| fragment.timecode);
         let chunk = self.store.next_chunk()?;
         let resent = begins
             && self
@@ -72,6 +79,7 @@ impl Session {
                 .current()
                 .is_some_and(|fragment| fragment.sent > 1);
         if begins && let State::Streaming(link) = &mut self.state {
+            self.began = began;
             link.clusters += 1;
             // BUFFERING of this one, RECEIVED and PERSISTED of the one before.
             link.due.get_or_insert(now);
@@ -111,7 +119,7 @@ impl Session {
                 .sent_pending()
                 .map(|fragment| fragment.cost)
                 .sum::<u64>()
-                > self.definition.storage / 2
+                > self.storage_limit() / 2
     }
 
     /// Ends the last fragment, so that it is acknowledged without waiting for the next cluster.
@@ -198,12 +206,12 @@ impl Session {
             }
         }
         if let Err(error) = end {
-            let failure = lost(error.to_string());
+            let failure = Failure::lost(error.to_string());
             self.act(now, Action::Retry, &failure, None);
         }
     }
 
-    fn acknowledged(&mut self, now: Mono, ack: Ack) {
+    pub(super) fn acknowledged(&mut self, now: Mono, ack: Ack) {
         self.tell(Event::Ack(ack.clone()));
         match (ack.kind, ack.timecode) {
             (AckKind::Persisted, Some(timecode)) => self.persisted(now, timecode),
@@ -246,7 +254,7 @@ impl Session {
     fn refused(&mut self, now: Mono, ack: &Ack) {
         let id = ack.error_id.unwrap_or_default();
         let code = ack.error_code.as_deref().unwrap_or("no code");
-        let failure = lost(match ack.timecode {
+        let failure = Failure::lost(match ack.timecode {
             Some(timecode) => format!("ERROR ack {id} {code} for the fragment at {timecode}"),
             None => format!("ERROR ack {id} {code}"),
         });
@@ -292,7 +300,7 @@ impl Session {
             _ => self.act(
                 now,
                 Action::Retry,
-                &lost("the service ended the connection"),
+                &Failure::lost("the service ended the connection"),
                 None,
             ),
         }
@@ -318,6 +326,31 @@ impl Session {
         }
     }
 
+    /// Gives the connection up and opens another with the next [`Self::poll`]: whatever was sent and is not PERSISTED is
+    /// sent again. Ends a back-off. Where no connection is wanted, nothing happens.
+    pub fn reset_connection(&mut self) {
+        // Not at once: whoever drives must not send what is of the next connection before it knows that this one is over.
+        self.reset = true;
+    }
+
+    /// [`Self::reset_connection`] was called.
+    pub(super) fn reopen(&mut self) {
+        match &self.state {
+            State::Opening(_)
+            | State::Streaming(_)
+            | State::Draining(_)
+            | State::Closing { .. } => {
+                self.drop_link();
+                self.enter(State::Ready);
+            }
+            State::BackingOff { then, .. } => match *then {
+                Step::Call(call) => self.call(call),
+                Step::Open => self.enter(State::Ready),
+            },
+            _ => {}
+        }
+    }
+
     /// Whatever was sent and is not PERSISTED will be sent again.
     pub(super) fn drop_link(&mut self) {
         if self.state.link().is_some() {
@@ -331,14 +364,5 @@ impl Session {
         self.outputs.push_back(Output::Abort);
         self.store.rewind();
         self.enter(State::Ready);
-    }
-}
-
-/// The connection is of no more use.
-pub(super) fn lost(message: impl Into<String>) -> Failure {
-    Failure {
-        call: Call::PutMedia,
-        cause: Cause::Transport,
-        message: message.into(),
     }
 }

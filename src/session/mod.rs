@@ -33,6 +33,7 @@ mod pressure;
 #[cfg(test)]
 mod sim;
 mod state;
+mod storage;
 #[cfg(test)]
 mod table;
 mod tags;
@@ -48,6 +49,7 @@ pub use ack::{Ack, AckKind};
 pub use event::{Event, Stats, StreamError};
 pub use frames::Refused;
 pub use policy::{Call, Cause, Failure, Fatal};
+pub(crate) use storage::{Share, Storage};
 pub use tags::{EventMetadata, InvalidMetadata, MAX_METADATA};
 
 use backoff::Backoff;
@@ -61,7 +63,7 @@ use state::{State, Step};
 use crate::{
     definition::{StreamDefinition, StreamingType},
     fragment::{Cutter, DropReason, Labels, Lanes, Store},
-    time::{Mono, Timestamp},
+    time::{Mono, Timecode, Timestamp},
 };
 
 /// Frames that are dropped within this time are told together.
@@ -86,6 +88,8 @@ pub enum Input<'a> {
     },
     /// Bytes of the response of PutMedia.
     Response(&'a [u8]),
+    /// An ack of it that was read elsewhere.
+    Ack(&'a Ack),
     /// The response of PutMedia ended.
     Closed,
     /// The machine was suspended for so long, and `now` went on.
@@ -178,6 +182,12 @@ pub struct Session {
     /// The newest `now` that was given, for calls that have none.
     seen: Mono,
     pressure: Pressure,
+    /// Of the storage of the producer.
+    share: Share,
+    /// The fragment that the last chunk began.
+    began: Option<Timecode>,
+    /// Another connection is wanted.
+    reset: bool,
     /// The way to the service is lost, or was found again but has not proved itself.
     outage: Option<Outage>,
     ending: Option<Ending>,
@@ -200,7 +210,14 @@ pub struct Session {
 
 impl Session {
     /// A session that has not asked anything yet. `seed` feeds the jitter of its back-off.
+    #[cfg(any(test, fuzzing, feature = "internals"))]
     pub fn new(definition: StreamDefinition, seed: u64) -> Self {
+        Self::with_share(definition, Share::default(), seed)
+    }
+
+    /// A session that has not asked anything yet, with a part of a storage that is shared with others. `seed` feeds the jitter
+    /// of its back-off.
+    pub(crate) fn with_share(definition: StreamDefinition, share: Share, seed: u64) -> Self {
         Self {
             state: State::New,
             lanes: Lanes::default(),
@@ -218,6 +235,9 @@ impl Session {
             last_frame: Mono::ZERO,
             seen: Mono::ZERO,
             pressure: Pressure::default(),
+            share,
+            began: None,
+            reset: false,
             outage: None,
             ending: None,
             ended: None,
@@ -265,6 +285,11 @@ impl Session {
         })
     }
 
+    /// The stream exists, is ACTIVE, and its data endpoint is known.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
     /// The session is over: no input matters any more.
     pub fn is_stopped(&self) -> bool {
         matches!(self.state, State::Stopped)
@@ -273,9 +298,13 @@ impl Session {
     /// What to do next. Poll until it says [`Output::Wait`].
     pub fn poll(&mut self, now: Mono) -> Output {
         self.seen = now;
+        if std::mem::take(&mut self.reset) {
+            self.reopen();
+        }
         self.expire(now);
         self.pump(now);
         self.advance(now);
+        self.give_back(now);
         self.outputs.pop_front().unwrap_or_else(|| {
             let due = self
                 .deadlines()
@@ -300,6 +329,7 @@ impl Session {
             }
             (Input::Opened { until }, Some(Call::PutMedia)) => self.opened(now, until),
             (Input::Response(bytes), Some(Call::PutMedia)) => self.response(now, bytes),
+            (Input::Ack(ack), Some(Call::PutMedia)) => self.acknowledged(now, ack.clone()),
             (Input::Closed, Some(Call::PutMedia)) => self.response_ended(now),
             (Input::Suspended(time), _) => self.suspended(time),
             (Input::ClockOffset(millis), _) if !self.is_stopped() => {

@@ -16,6 +16,8 @@ pub enum Call {
     Tag,
     /// UpdateDataRetention.
     Retain,
+    /// DeleteStream. The session never asks for it.
+    Delete,
     /// GetDataEndpoint.
     Resolve,
     /// PutMedia.
@@ -30,6 +32,7 @@ impl Call {
             Self::Create => "CreateStream",
             Self::Tag => "TagStream",
             Self::Retain => "UpdateDataRetention",
+            Self::Delete => "DeleteStream",
             Self::Resolve => "GetDataEndpoint",
             Self::PutMedia => "PutMedia",
         }
@@ -71,6 +74,67 @@ pub struct Failure {
     pub cause: Cause,
     /// In words; never with a secret.
     pub message: String,
+}
+
+impl Failure {
+    /// There was no answer, or the connection is lost: it is tried again after a back-off.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Failure;
+    ///
+    /// let failure = Failure::lost("the disk is full");
+    /// assert_eq!(failure.to_string(), "PutMedia: the disk is full");
+    /// ```
+    pub fn lost(message: impl Into<String>) -> Self {
+        Self::of(Cause::Transport, message)
+    }
+
+    /// It cannot work, and trying again changes nothing: the stream ends with this error.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Failure;
+    ///
+    /// let failure = Failure::refused("no such folder");
+    /// ```
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::of(Cause::Request, message)
+    }
+
+    /// The stream does not exist.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Failure;
+    ///
+    /// let failure = Failure::not_found();
+    /// ```
+    pub fn not_found() -> Self {
+        let cause = Cause::Answer {
+            status: 404,
+            code: "ResourceNotFoundException".into(),
+            request_id: None,
+        };
+        Self::of(cause, "the stream does not exist")
+    }
+
+    /// Nobody has credentials.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Failure;
+    ///
+    /// let failure = Failure::no_credentials("the card is not in the reader");
+    /// ```
+    pub fn no_credentials(message: impl Into<String>) -> Self {
+        Self::of(Cause::Credentials, message)
+    }
+
+    /// The call that it is of is put in where it arises.
+    fn of(cause: Cause, message: impl Into<String>) -> Self {
+        Self {
+            call: Call::PutMedia,
+            cause,
+            message: message.into(),
+        }
+    }
 }
 
 impl fmt::Display for Failure {

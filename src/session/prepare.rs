@@ -81,7 +81,7 @@ impl Session {
                     self.tell(Event::Ready);
                 }
             }
-            Call::PutMedia => {}
+            Call::PutMedia | Call::Delete => {}
         }
     }
 

@@ -26,7 +26,7 @@ fn begins(episode: &mut bool, value: u128, bound: u128) -> bool {
 impl Session {
     /// After a frame was kept, or fragments were settled.
     pub(super) fn feel_pressure(&mut self) {
-        let (bytes, storage) = (self.bytes_kept(), self.definition.storage);
+        let (bytes, storage) = (self.bytes_kept(), self.storage_limit());
         // Nine tenths: what is told when it is full is told too late.
         if begins(
             &mut self.pressure.storage,

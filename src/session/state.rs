@@ -112,6 +112,7 @@ impl State {
             Self::Calling(Call::Tag) => "tagging",
             Self::Calling(Call::Retain) => "retaining",
             Self::Calling(Call::Resolve) => "resolving",
+            Self::Calling(Call::Delete) => "deleting",
             Self::Unannounced => "unannounced",
             Self::Activating { .. } => "activating",
             Self::Ready => "ready",

@@ -178,7 +178,7 @@ impl Session {
     /// Offline: there is no room for a frame of this track, or the others are too far behind. Half of the storage is for
     /// what waits for them.
     pub(super) fn must_wait(&self, number: TrackNumber, bytes: u64) -> bool {
-        let storage = self.definition.storage;
+        let storage = self.storage_limit();
         let limit = storage.saturating_sub(self.store.bytes()).min(storage / 2);
         self.lanes.must_wait(number, bytes, limit)
     }

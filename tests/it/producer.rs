@@ -79,7 +79,11 @@ fn service_at(endpoint: &str) -> Service {
 }
 
 fn producer(local: &Local) -> Producer {
-    Producer::new("test-producer", service_at(local.endpoint())).unwrap()
+    Producer::builder()
+        .name("test-producer")
+        .service(service_at(local.endpoint()))
+        .build()
+        .unwrap()
 }
 
 fn definition(name: &str) -> StreamDefinition {
@@ -91,7 +95,7 @@ fn definition(name: &str) -> StreamDefinition {
 
 /// A stream that takes frames of `media`.
 fn stream(producer: &Producer, definition: StreamDefinition, media: &Media) -> Stream {
-    let stream = producer.create_stream(definition, Arc::new(())).unwrap();
+    let stream = producer.create_stream(definition).unwrap();
     stream
         .set_tracks(std::slice::from_ref(&media.track))
         .unwrap();
@@ -124,7 +128,7 @@ fn what_was_put_is_what_the_service_has() {
     let frames = media.frames(START_MS);
     put_all(&stream, frames.clone());
     stream.stop().unwrap();
-    assert_eq!(accounts(&stream.stats()), [45, 45, 0, 0]);
+    assert_eq!(accounts(&stream.metrics()), [45, 45, 0, 0]);
     let begins: Vec<_> = frames
         .iter()
         .filter(|frame| frame.key)
@@ -165,7 +169,7 @@ fn several_streams_of_one_producer_are_fed_by_several_threads() {
                 let stream = stream(producer, definition(&format!("cam{n}")), media);
                 put_all(&stream, media.frames(START_MS + n));
                 stream.stop().unwrap();
-                assert_eq!(accounts(&stream.stats()), [40, 40, 0, 0], "{n}");
+                assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0], "{n}");
             });
         }
     });
@@ -186,7 +190,7 @@ fn a_stream_outlives_its_producer() {
     drop(producer);
     put_all(&stream, media.frames(START_MS));
     stream.stop().unwrap();
-    assert_eq!(accounts(&stream.stats()), [20, 20, 0, 0]);
+    assert_eq!(accounts(&stream.metrics()), [20, 20, 0, 0]);
 }
 
 /// An application that runs tokio makes, feeds, drains, stops and drops a stream in its tasks.
@@ -208,7 +212,7 @@ fn a_stream_is_driven_inside_tokio() {
             stream.drain(|| true).unwrap();
             put_all(&stream, media.frames(START_MS + 10_000));
             stream.stop().unwrap();
-            assert_eq!(accounts(&stream.stats()), [40, 40, 0, 0]);
+            assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);
         });
 }
 
@@ -219,7 +223,11 @@ fn a_frame_is_taken_though_there_is_no_room() {
     let dir = tempfile::tempdir().unwrap();
     super::support::init();
     let media = Media::new(Clip::large(90, 10));
-    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let producer = Producer::builder()
+        .name("test-producer")
+        .service(service_at(&port.endpoint()))
+        .build()
+        .unwrap();
     let definition = StreamDefinition {
         streaming_type: StreamingType::Offline,
         storage: 1 << 20,
@@ -233,7 +241,7 @@ fn a_frame_is_taken_though_there_is_no_room() {
         stream.wait_for_room(frame.track, bytes(frame), frame.key);
         stream.take_frame(frame.clone()).unwrap();
     }
-    let stats = stream.stats();
+    let stats = stream.metrics();
     assert_eq!(accounts(&stats), [80, 0, 0, 80]);
     assert!(stats.bytes_buffered > 1 << 20, "{stats}");
     stream.interrupt(false);
@@ -242,14 +250,14 @@ fn a_frame_is_taken_though_there_is_no_room() {
             for frame in &frames[80..] {
                 stream.wait_for_room(frame.track, bytes(frame), frame.key);
                 // Only the second fragment is incomplete: there is room again.
-                assert!(stream.stats().frames_persisted > 0);
+                assert!(stream.metrics().frames_persisted > 0);
                 stream.take_frame(frame.clone()).unwrap();
             }
         });
         let local = port.serve(dir.path());
         waiting.join().unwrap();
         stream.stop().unwrap();
-        assert_eq!(accounts(&stream.stats()), [90, 90, 0, 0]);
+        assert_eq!(accounts(&stream.metrics()), [90, 90, 0, 0]);
         let files = local.session_files("cam");
         let [file] = &files[..] else {
             panic!("{files:?}")
@@ -266,7 +274,11 @@ fn offline_waits_for_room_and_an_interrupt_gives_the_frame_back() {
     let dir = tempfile::tempdir().unwrap();
     super::support::init();
     let media = Media::new(Clip::large(90, 10));
-    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let producer = Producer::builder()
+        .name("test-producer")
+        .service(service_at(&port.endpoint()))
+        .build()
+        .unwrap();
     let definition = StreamDefinition {
         streaming_type: StreamingType::Offline,
         storage: 1 << 20,
@@ -284,7 +296,7 @@ fn offline_waits_for_room_and_an_interrupt_gives_the_frame_back() {
             Err(error) => panic!("{error}"),
         });
     let back = back.expect("90 frames of this size do not fit into 1 MiB");
-    let [taken, _, dropped, pending] = accounts(&stream.stats());
+    let [taken, _, dropped, pending] = accounts(&stream.metrics());
     assert_eq!(
         (pending, dropped),
         (taken, 0),
@@ -309,7 +321,7 @@ fn offline_waits_for_room_and_an_interrupt_gives_the_frame_back() {
         let local = port.serve(dir.path());
         waiting.join().unwrap().unwrap();
         stream.stop().unwrap();
-        assert_eq!(accounts(&stream.stats()), [90, 90, 0, 0]);
+        assert_eq!(accounts(&stream.metrics()), [90, 90, 0, 0]);
         let files = local.session_files("cam");
         let [file] = &files[..] else {
             panic!("{files:?}")

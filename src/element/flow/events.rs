@@ -223,7 +223,7 @@ impl KvsSink {
 
     pub(in crate::element) fn drained(&self) {
         let Some(stream) = self.stream() else { return };
-        let stats = stream.stats();
+        let stats = stream.metrics();
         gst::info!(CAT, imp = self, "end of stream. {stats}");
         progress::tell(&self.obj().downgrade(), true);
         self.post_closed(&stats);

@@ -9,6 +9,7 @@ mod chain;
 mod file;
 mod instance;
 mod iot;
+mod keys;
 mod link;
 mod refusal;
 mod region;
@@ -24,7 +25,7 @@ use std::{
 };
 
 use aws_credential_types::{
-    Credentials as Keys,
+    Credentials as SdkKeys,
     provider::{
         self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
     },
@@ -40,10 +41,13 @@ pub use role::Role;
 use super::{Credentials, Service, http::Http, signing_clock::SigningClock};
 use crate::{
     definition::StreamDefinition,
+    producer::ServiceCallbacks,
     session::{Cause, Failure},
 };
 use chain::Chain;
 use file::CredentialFile;
+pub use keys::{Configured, Keys};
+use keys::{Given, refused};
 use link::Link;
 use refusal::{is_about_keys, is_of_signature, is_of_time, is_unknown_or_expired};
 use region::{Unsettled, no_region};
@@ -75,10 +79,11 @@ struct Inner {
     clock: SigningClock,
     http: Http,
     patience: Duration,
+    callbacks: Arc<dyn ServiceCallbacks>,
 }
 
 enum Source {
-    Given(Keys),
+    Given(SdkKeys),
     File(CredentialFile),
     /// The file, once it was there; else the chain.
     FileElseChain(CredentialFile, AtomicBool),
@@ -87,14 +92,14 @@ enum Source {
 }
 
 struct Held {
-    keys: Keys,
+    keys: SdkKeys,
     /// From then on others are asked for; `None`: each time, which costs nothing where keys have no end.
     renew_at: Option<SystemTime>,
 }
 
 impl Held {
     /// `jitter` is from 0 to 1.
-    fn new(keys: Keys, now: SystemTime, jitter: f64) -> Self {
+    fn new(keys: SdkKeys, now: SystemTime, jitter: f64) -> Self {
         let renew_at = keys.expiry().and_then(|end| {
             let left = end.duration_since(now).ok()?;
             let lead = (left / 3).min(LONGEST_LEAD);
@@ -120,13 +125,14 @@ impl Keyring {
         definition: &StreamDefinition,
         clock: &SigningClock,
         http: &Http,
+        callbacks: Arc<dyn ServiceCallbacks>,
     ) -> Self {
         let source = match &service.credentials {
             Credentials::Static {
                 access_key,
                 secret_key,
                 session_token,
-            } => Source::Given(Keys::new(
+            } => Source::Given(SdkKeys::new(
                 access_key.as_str(),
                 secret_key.expose(),
                 session_token
@@ -163,6 +169,7 @@ impl Keyring {
             clock: clock.clone(),
             http: http.clone(),
             patience: definition.completion_timeout,
+            callbacks,
         }))
     }
 
@@ -171,7 +178,7 @@ impl Keyring {
         SharedCredentialsProvider::new(self.clone())
     }
 
-    /// Keys that hold as far as anybody knows; those at hand, while they are good for long enough.
+    /// SdkKeys that hold as far as anybody knows; those at hand, while they are good for long enough.
     pub(crate) async fn keys(&self) -> provider::Result {
         let inner = &*self.0;
         let mut held = inner.held.lock().await;
@@ -249,16 +256,11 @@ impl Keyring {
     pub(crate) fn from(&self) -> Option<String> {
         self.0.from().clone()
     }
-
-    /// The time now, by which keys end.
-    pub(crate) fn now(&self) -> SystemTime {
-        self.0.clock.now()
-    }
 }
 
 impl Inner {
     async fn fetch_in_time(&self) -> provider::Result {
-        let fetched = tokio::time::timeout(self.patience, self.fetch()).await;
+        let fetched = tokio::time::timeout(self.patience, self.ask()).await;
         fetched.unwrap_or_else(|_| {
             let text = format!(
                 "no credentials within {} s, which is completion-timeout",
@@ -297,6 +299,18 @@ impl Inner {
         Ok(keys)
     }
 
+    /// By way of the application, which may give others.
+    async fn ask(&self) -> provider::Result {
+        let given = self.callbacks.credentials(Configured(self)).await;
+        match given.map_err(refused)?.into_given() {
+            Given::Configured(keys) => Ok(keys),
+            Given::Others(keys) => {
+                *self.from() = Some("the application".to_owned());
+                Ok(keys)
+            }
+        }
+    }
+
     /// Nobody far away is asked.
     fn is_at_hand(&self) -> bool {
         let is_file = match &self.source {
@@ -307,7 +321,7 @@ impl Inner {
         is_file && self.role.is_none()
     }
 
-    async fn of_chain(&self) -> Result<(String, Keys), CredentialsError> {
+    async fn of_chain(&self) -> Result<(String, SdkKeys), CredentialsError> {
         let region = self.region().await;
         let name = region.map_or(DEFAULT_REGION, |region| &region.name);
         let (link, keys) = self.chain.keys(name).await?;
@@ -327,7 +341,7 @@ impl Inner {
     }
 }
 
-async fn of_file(file: &CredentialFile) -> Result<(String, Keys), CredentialsError> {
+async fn of_file(file: &CredentialFile) -> Result<(String, SdkKeys), CredentialsError> {
     let keys = file.keys().await?;
     Ok((format!("credential-path {}", file.0.display()), keys))
 }

@@ -17,7 +17,13 @@ fn keyring(credentials: Credentials) -> Keyring {
         ..Service::new("us-west-2")
     };
     let http = Http::new(&service).unwrap();
-    Keyring::new(&service, &definition(), &SigningClock::default(), &http)
+    Keyring::new(
+        &service,
+        &definition(),
+        &SigningClock::default(),
+        &http,
+        std::sync::Arc::new(()),
+    )
 }
 
 fn given(token: Option<&str>) -> Credentials {
@@ -72,7 +78,7 @@ fn nothing_is_asked_before_keys_are_wanted() {
 fn keys_are_renewed_before_they_end(life_s: u64, jitter: f64, renewed_s: u64) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let secs = Duration::from_secs;
-    let keys = Keys::new("AKID", "SECRET", None, Some(now + secs(life_s)), "test");
+    let keys = SdkKeys::new("AKID", "SECRET", None, Some(now + secs(life_s)), "test");
     let held = Held::new(keys, now, jitter);
     let renewed = now + secs(renewed_s);
     assert!(held.is_fresh(renewed - Duration::from_millis(1)));
@@ -86,7 +92,7 @@ fn keys_are_renewed_before_they_end(life_s: u64, jitter: f64, renewed_s: u64) {
 fn others_are_asked_for_each_time(end_s: Option<u64>) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let end = end_s.map(|s| SystemTime::UNIX_EPOCH + Duration::from_secs(s));
-    let held = Held::new(Keys::new("AKID", "SECRET", None, end, "test"), now, 0.5);
+    let held = Held::new(SdkKeys::new("AKID", "SECRET", None, end, "test"), now, 0.5);
     assert!(!held.is_fresh(now));
     assert!(!held.holds(now));
 }

@@ -15,6 +15,7 @@ mod bounds;
 mod link;
 mod others;
 mod reader;
+mod reset;
 mod scenarios;
 mod service;
 mod source;

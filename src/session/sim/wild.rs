@@ -207,6 +207,8 @@ fn live_through(seed: u64) -> World {
                 let offset = Input::ClockOffset(millis);
                 world.session.handle(world.now, offset);
             }
+            // The application knows that the network is another one now.
+            10 => world.session.reset_connection(),
             // The application gives up waiting for room, and with it that frame.
             2 if world.waiting.is_some() => {
                 let each = world.session.definition.fragmentation == Fragmentation::EachKeyFrame;

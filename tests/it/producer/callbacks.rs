@@ -66,7 +66,7 @@ fn told_stream(producer: &Producer, diary: &Arc<Diary>, media: &Media) -> Stream
         stop_timeout: Duration::from_secs(1),
         ..definition("cam")
     };
-    let stream = producer.create_stream(definition, callbacks).unwrap();
+    let stream = producer.create_stream_with(definition, callbacks).unwrap();
     stream
         .set_tracks(std::slice::from_ref(&media.track))
         .unwrap();
@@ -113,7 +113,11 @@ fn an_error_comes_once_and_closed_after_it() {
     let port = Reserved::new();
     let media = Media::test(30, 10);
     let diary = Arc::new(Diary::default());
-    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let producer = Producer::builder()
+        .name("test-producer")
+        .service(service_at(&port.endpoint()))
+        .build()
+        .unwrap();
     let stream = told_stream(&producer, &diary, &media);
     put_all(&stream, media.frames(START_MS));
     assert!(
@@ -176,7 +180,7 @@ impl StreamCallbacks for Meddler {
         }
         let stream = self.stream.wait();
         stream.drain(|| true).unwrap_err();
-        stream.stats();
+        stream.metrics();
         // It asks for the end, and does not wait for what only this thread can do.
         stream.stop().unwrap();
         stream.drain(|| true).unwrap_err();
@@ -194,7 +198,7 @@ fn a_callback_may_stop_its_stream() {
     let media = Media::test(30, 10);
     let meddler = Arc::new(Meddler::default());
     let callbacks = Arc::clone(&meddler);
-    let stream = producer(&local).create_stream(definition("cam"), callbacks);
+    let stream = producer(&local).create_stream_with(definition("cam"), callbacks);
     let stream = Arc::new(stream.unwrap());
     stream
         .set_tracks(std::slice::from_ref(&media.track))

@@ -1,6 +1,6 @@
 //! How a stream ends, and goes on.
 
-use gstkvssink::producer::{DrainError, Fatal};
+use gstkvssink::producer::{Fatal, WaitError};
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn a_stream_goes_on_after_a_drain() {
         let fragments = local.fragments("cam");
         let frames: u32 = fragments.iter().map(|f| f.frames).sum();
         assert_eq!(u64::from(frames), round * 20);
-        assert_eq!(accounts(&stream.stats()), [round * 20, round * 20, 0, 0]);
+        assert_eq!(accounts(&stream.metrics()), [round * 20, round * 20, 0, 0]);
     }
     stream.stop().unwrap();
     assert_eq!(local.session_files("cam").len(), 3);
@@ -39,7 +39,7 @@ fn only_a_key_frame_goes_on_after_a_drain() {
     stream.drain(|| true).unwrap();
     put_all(&stream, rest);
     stream.stop().unwrap();
-    let stats = stream.stats();
+    let stats = stream.metrics();
     assert_eq!(accounts(&stats), [20, 15, 5, 0]);
     assert_eq!(stats.dropped[&DropReason::NoKeyFrame], 5);
 }
@@ -50,7 +50,11 @@ fn a_drain_that_is_given_up_is_forgotten() {
     let port = Reserved::new();
     let dir = tempfile::tempdir().unwrap();
     let media = Media::test(20, 10);
-    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let producer = Producer::builder()
+        .name("test-producer")
+        .service(service_at(&port.endpoint()))
+        .build()
+        .unwrap();
     let stream = stream(&producer, definition("cam"), &media);
     put_all(&stream, media.frames(START_MS));
     let mut asked = 0;
@@ -58,15 +62,15 @@ fn a_drain_that_is_given_up_is_forgotten() {
         asked += 1;
         asked < 3
     });
-    assert_eq!(given_up, Err(DrainError::Interrupted));
+    assert_eq!(given_up, Err(WaitError::Interrupted));
     stream.interrupt(true);
-    assert_eq!(stream.drain(|| true), Err(DrainError::Interrupted));
+    assert_eq!(stream.drain(|| true), Err(WaitError::Interrupted));
     stream.interrupt(false);
     put_all(&stream, media.frames(START_MS + 60_000));
-    assert_eq!(accounts(&stream.stats()), [40, 0, 0, 40]);
+    assert_eq!(accounts(&stream.metrics()), [40, 0, 0, 40]);
     let local = port.serve(dir.path());
     stream.stop().unwrap();
-    assert_eq!(accounts(&stream.stats()), [40, 40, 0, 0]);
+    assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);
     let frames: u32 = local.fragments("cam").iter().map(|f| f.frames).sum();
     assert_eq!(frames, 40);
 }
@@ -76,7 +80,11 @@ fn a_drain_that_is_given_up_is_forgotten() {
 fn another_thread_ends_a_drain() {
     let port = Reserved::new();
     let media = Media::test(20, 10);
-    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let producer = Producer::builder()
+        .name("test-producer")
+        .service(service_at(&port.endpoint()))
+        .build()
+        .unwrap();
     let definition = StreamDefinition {
         stop_timeout: 2 * PATIENCE,
         ..definition("cam")
@@ -96,7 +104,7 @@ fn another_thread_ends_a_drain() {
         begun.recv_timeout(PATIENCE).unwrap();
         go_on.store(false, std::sync::atomic::Ordering::SeqCst);
         stream.wake();
-        assert_eq!(draining.join().unwrap(), Err(DrainError::Interrupted));
+        assert_eq!(draining.join().unwrap(), Err(WaitError::Interrupted));
     });
     stream.stop_within(Duration::ZERO).unwrap_err();
 }
@@ -118,14 +126,18 @@ fn a_drain_without_a_wait_is_told_and_can_be_taken_back() {
     let port = Reserved::new();
     let dir = tempfile::tempdir().unwrap();
     let media = Media::test(20, 10);
-    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let producer = Producer::builder()
+        .name("test-producer")
+        .service(service_at(&port.endpoint()))
+        .build()
+        .unwrap();
     let definition = StreamDefinition {
         stop_timeout: Duration::from_secs(1),
         ..definition("cam")
     };
     let (sender, drained) = std::sync::mpsc::channel();
     let callbacks = Arc::new(Drained(Mutex::new(sender)));
-    let stream = producer.create_stream(definition, callbacks).unwrap();
+    let stream = producer.create_stream_with(definition, callbacks).unwrap();
     stream
         .set_tracks(std::slice::from_ref(&media.track))
         .unwrap();
@@ -135,15 +147,15 @@ fn a_drain_without_a_wait_is_told_and_can_be_taken_back() {
     put_all(&stream, media.frames(START_MS + 60_000));
     // Longer than the drain may last.
     assert!(drained.recv_timeout(Duration::from_millis(1500)).is_err());
-    assert_eq!(accounts(&stream.stats()), [40, 0, 0, 40]);
+    assert_eq!(accounts(&stream.metrics()), [40, 0, 0, 40]);
     let local = port.serve(dir.path());
     assert!(local.wait_for(PATIENCE, |local| local.fragments("cam").len() >= 3));
     stream.begin_drain();
     drained.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(accounts(&stream.stats()), [40, 40, 0, 0]);
+    assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);
     put_all(&stream, media.frames(START_MS + 120_000));
     stream.stop().unwrap();
-    assert_eq!(accounts(&stream.stats()), [60, 60, 0, 0]);
+    assert_eq!(accounts(&stream.metrics()), [60, 60, 0, 0]);
     assert!(drained.try_recv().is_err(), "once");
 }
 
@@ -153,17 +165,21 @@ fn a_drain_without_a_wait_is_told_and_can_be_taken_back() {
 fn stop_says_what_is_missing() {
     let port = Reserved::new();
     let media = Media::test(20, 10);
-    let producer = Producer::new("test-producer", service_at(&port.endpoint())).unwrap();
+    let producer = Producer::builder()
+        .name("test-producer")
+        .service(service_at(&port.endpoint()))
+        .build()
+        .unwrap();
     let stream = stream(&producer, definition("cam"), &media);
     put_all(&stream, media.frames(START_MS));
     let error = stream.stop_within(Duration::from_secs(1)).unwrap_err();
     assert_eq!((error.fatal, error.missing), (Fatal::Unfinished, 20));
     assert!(error.message.contains("20 frames"), "{error}");
-    let stats = stream.stats();
+    let stats = stream.metrics();
     assert_eq!(accounts(&stats), [20, 0, 20, 0]);
     assert_eq!(stats.dropped[&DropReason::Unfinished], 20);
     assert_eq!(stream.stop().unwrap_err(), error);
-    assert_eq!(stream.drain(|| true), Err(DrainError::Failed(error)));
+    assert_eq!(stream.drain(|| true), Err(WaitError::Failed(error)));
     assert!(matches!(
         stream.put_frame(media.frames(START_MS).remove(0)),
         Err(PutError::Stopped)
@@ -190,13 +206,17 @@ fn a_stream_that_is_dropped_ends_without_a_wait() {
     let mut drop_one = |endpoint: &str, frames: usize| {
         round += 1;
         let (sender, ended) = std::sync::mpsc::channel();
-        let producer = Producer::new("test-producer", service_at(endpoint)).unwrap();
+        let producer = Producer::builder()
+            .name("test-producer")
+            .service(service_at(endpoint))
+            .build()
+            .unwrap();
         let definition = StreamDefinition {
             stop_timeout: 2 * PATIENCE,
             ..definition(&format!("cam{round}"))
         };
         let callbacks = Arc::new(Ended(Mutex::new(sender)));
-        let stream = producer.create_stream(definition, callbacks).unwrap();
+        let stream = producer.create_stream_with(definition, callbacks).unwrap();
         stream
             .set_tracks(std::slice::from_ref(&media.track))
             .unwrap();
@@ -228,10 +248,14 @@ fn a_wrong_definition_makes_no_stream() {
         storage: 0,
         ..definition("cam")
     };
-    let refused = producer(&local).create_stream(wrong, Arc::new(()));
+    let refused = producer(&local).create_stream_with(wrong, Arc::new(()));
     assert_eq!(refused.err().unwrap().setting, "storage-size");
-    let producer = Producer::new("test-producer", service_at("ftp://127.0.0.1")).unwrap();
-    let refused = producer.create_stream(definition("cam"), Arc::new(()));
+    let producer = Producer::builder()
+        .name("test-producer")
+        .service(service_at("ftp://127.0.0.1"))
+        .build()
+        .unwrap();
+    let refused = producer.create_stream_with(definition("cam"), Arc::new(()));
     assert_eq!(refused.err().unwrap().setting, "endpoint");
     assert!(local.requests().is_empty());
 }

@@ -216,13 +216,17 @@ fn panic_in_a_callback(local: &Local, clip: &Clip) -> String {
         ..Service::new("eu-central-1")
     };
     let mut said = format!("{MARKER} {service:?}\n");
-    let producer = Producer::new("hush", service).unwrap();
+    let producer = Producer::builder()
+        .name("hush")
+        .service(service)
+        .build()
+        .unwrap();
     let definition = StreamDefinition {
         stop_timeout: Duration::from_secs(2),
         ..StreamDefinition::new(StreamName::new("cam").unwrap())
     };
     let stream = producer
-        .create_stream(definition, Arc::new(Panics))
+        .create_stream_with(definition, Arc::new(Panics))
         .unwrap();
     let track = Track::video(Codec::H264, clip.codec_data().into(), 320, 240).unwrap();
     stream.set_tracks(&[track]).unwrap();
@@ -238,7 +242,7 @@ fn panic_in_a_callback(local: &Local, clip: &Clip) -> String {
         let _ = stream.put_frame(frame);
     }
     let ended = stream.stop();
-    writeln!(said, "{ended:?} {:?}", stream.stats()).unwrap();
+    writeln!(said, "{ended:?} {:?}", stream.metrics()).unwrap();
     assert!(ended.is_err(), "{ended:?}");
     said
 }

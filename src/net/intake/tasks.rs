@@ -1,0 +1,120 @@
+//! What waits at the intake without a thread: tasks, of whatever runtime.
+//!
+//! They have no timer, and need none: the driver looks for them now and then ([`Intake::look_again`]).
+
+use std::{pin::pin, sync::atomic::Ordering, time::Duration};
+
+use super::{Intake, LOOK_AGAIN, PutError, WaitError};
+use crate::{media::Frame, session::Refused};
+
+impl Intake {
+    /// [`Self::wait_ready`] for tasks.
+    pub(crate) async fn ready_in_task(&self) -> Result<(), WaitError> {
+        if self.called_back() {
+            let readiness = self.lock().readiness();
+            return readiness.unwrap_or(Err(WaitError::Interrupted));
+        }
+        self.until(|| self.lock().readiness()).await
+    }
+
+    /// [`Self::put_frame`] for tasks. A frame whose future is dropped was not taken.
+    pub(crate) async fn put_frame_in_task(&self, frame: Frame) -> Result<(), PutError> {
+        let may_wait = !self.called_back();
+        let mut frame = Some(frame);
+        self.until(|| {
+            let mut state = self.lock();
+            let taken = state.session.put_frame(self.clock.now(), frame.take()?);
+            match taken {
+                Ok(()) => self.taken(state),
+                Err(Refused::Stopped) => return Some(Err(PutError::Stopped)),
+                Err(Refused::Full(back)) if state.interrupted || !may_wait => {
+                    return Some(Err(PutError::Interrupted(back)));
+                }
+                Err(Refused::Full(back)) => {
+                    frame = Some(back);
+                    return None;
+                }
+            }
+            Some(Ok(()))
+        })
+        .await
+    }
+
+    /// [`Self::end`] for tasks, without a limit but that of the session: the driver closes soon after it.
+    pub(crate) async fn end_in_task(&self, limit: Duration, stop: bool) -> Result<(), WaitError> {
+        let may_wait = !self.called_back();
+        {
+            let mut state = self.lock();
+            let now = self.notice_suspend(&mut state);
+            state.session.end(now, now + limit, stop);
+            state.told = false;
+        }
+        self.work.notify_one();
+        let given_up = Resumes(self);
+        let ended = self
+            .until(|| {
+                let state = self.lock();
+                let outcome = state.session.ended().cloned();
+                let over = state.closed || (!stop && state.told && matches!(outcome, Some(Ok(()))));
+                match outcome {
+                    outcome if over => Some(outcome.unwrap_or(Ok(())).map_err(WaitError::Failed)),
+                    Some(outcome) if !may_wait => Some(outcome.map_err(WaitError::Failed)),
+                    None if !may_wait || (!stop && state.interrupted) => {
+                        Some(Err(WaitError::Interrupted))
+                    }
+                    _ => None,
+                }
+            })
+            .await;
+        if ended.is_ok() {
+            std::mem::forget(given_up);
+        }
+        ended
+    }
+
+    /// Asks again whenever something has changed, until there is an answer.
+    async fn until<T>(&self, mut answer: impl FnMut() -> Option<T>) -> T {
+        let _waits = Waits::begin(self);
+        loop {
+            let changed = self.changed_for_tasks.notified();
+            let mut changed = pin!(changed);
+            // From here on a change is not missed.
+            changed.as_mut().enable();
+            if let Some(answer) = answer() {
+                return answer;
+            }
+            self.work.notify_one();
+            changed.await;
+        }
+    }
+
+    /// Tasks wait: they have no timer to look again, so the driver looks for them.
+    pub(crate) fn look_again(&self) -> Option<Duration> {
+        (self.tasks.load(Ordering::Relaxed) > 0).then_some(LOOK_AGAIN)
+    }
+}
+
+/// A task waits.
+struct Waits<'a>(&'a Intake);
+
+impl<'a> Waits<'a> {
+    fn begin(intake: &'a Intake) -> Self {
+        intake.tasks.fetch_add(1, Ordering::Relaxed);
+        Self(intake)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.tasks.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A drain that nobody waits for any more is forgotten.
+struct Resumes<'a>(&'a Intake);
+
+impl Drop for Resumes<'_> {
+    fn drop(&mut self) {
+        self.0.resume();
+    }
+}
