@@ -177,7 +177,11 @@ impl Driver {
         while let Some(permit) = body.try_reserve() {
             let Some(chunk) = self.intake.with(|session| {
                 let bytes = session.transmit(self.clock.now())?;
-                Some(MediaChunk::new(bytes, session.began()))
+                Some(MediaChunk::new(
+                    bytes,
+                    session.began(),
+                    session.has_ended_fragment(),
+                ))
             }) else {
                 return sent;
             };

@@ -41,17 +41,23 @@ pub struct MediaChunk {
     pub bytes: Bytes,
     /// These bytes begin the fragment of this timecode, which its acks are to name; the fragment before is complete.
     pub begins: Option<Timecode>,
+    /// The last fragment of the body is complete with these bytes. Its acks are awaited before the body ends.
+    pub ends: bool,
 }
 
 impl MediaChunk {
-    pub(crate) fn new(bytes: Bytes, begins: Option<Timecode>) -> Self {
-        Self { bytes, begins }
+    pub(crate) fn new(bytes: Bytes, begins: Option<Timecode>, ends: bool) -> Self {
+        Self {
+            bytes,
+            begins,
+            ends,
+        }
     }
 }
 
 impl From<Bytes> for MediaChunk {
     fn from(bytes: Bytes) -> Self {
-        Self::new(bytes, None)
+        Self::new(bytes, None, false)
     }
 }
 

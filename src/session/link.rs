@@ -54,6 +54,12 @@ impl Session {
         self.began
     }
 
+    /// All was sent of this connection: its last fragment ended with the last chunk.
+    #[cfg(any(feature = "net", test))]
+    pub(crate) fn has_ended_fragment(&self) -> bool {
+        matches!(&self.state, State::Draining(link) if link.rest.is_empty())
+    }
+
     fn next_chunk(&mut self, now: Mono) -> Option<Bytes> {
         let (State::Opening(link) | State::Streaming(link)) = &mut self.state else {
             return None;
@@ -219,6 +225,8 @@ impl Session {
                 self.persisted(now, timecode)
             }
             (AckKind::Error, _) => return self.refused(now, &ack),
+            // The service waits for media: what is due is due all the same.
+            (AckKind::Idle, _) => return,
             _ => {}
         }
         let due = self.owes_ack();

@@ -1,8 +1,12 @@
 //! The object model without GStreamer: a producer, its streams, their frames, from any thread. GStreamer only makes the
 //! access units.
 
+mod builder;
 mod callbacks;
 mod ends;
+mod networking;
+mod slow;
+mod tasks;
 
 use std::{
     sync::{Arc, Mutex},

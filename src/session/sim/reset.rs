@@ -4,7 +4,7 @@ use super::{scenarios::secs, *};
 use crate::{
     definition::{StreamName, StreamingType},
     fragment::tests::tracks,
-    session::Storage,
+    session::{Ack, AckKind, Storage},
     time::Timestamp,
 };
 
@@ -127,4 +127,28 @@ fn a_file_and_a_camera_share_a_storage() {
     let [file, camera] = two.held();
     assert_eq!(camera, 0);
     assert!(file > STORAGE * 8 / 10, "{file}");
+}
+
+/// A service that answers, but takes nothing, does not keep a connection: its IDLE acks are no progress.
+#[test]
+fn idle_acks_do_not_stand_for_those_that_are_due() {
+    let mut world = World::seeded(7);
+    world.run_for(secs(5));
+    let id = world.body.unwrap();
+    let link = world.connections.get_mut(&id).unwrap();
+    (link.cut, link.silent) = (true, true);
+    let idle = Ack {
+        timecode: None,
+        ..Ack::of_fragment(AckKind::Idle, crate::time::Timecode::ZERO)
+    };
+    let stale = |event: &Event| matches!(event, Event::ConnectionStale { .. });
+    for _ in 0..70 {
+        world.run_for(secs(1));
+        if world.told_times(stale) == 0 {
+            world.session.handle(world.now, Input::Ack(&idle));
+        }
+    }
+    assert_eq!(world.told_times(stale), 1);
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), [0; 0]);
 }

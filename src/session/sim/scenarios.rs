@@ -270,6 +270,8 @@ fn a_paused_source_ends_its_session_and_a_key_frame_begins_another() {
     assert_eq!(world.stats().fragments_resent, 0);
     let lost = |event: &Event| matches!(event, Event::ConnectionLost(_));
     assert_eq!(world.told_times(lost), 0, "a pause is no outage");
+    let underflow = |event: &Event| matches!(event, Event::Underflow);
+    assert_eq!(world.told_times(underflow), 1);
 }
 
 #[test]

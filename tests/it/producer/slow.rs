@@ -1,0 +1,120 @@
+//! Callbacks that are slow, block, or panic: the upload goes on.
+
+use std::sync::mpsc;
+
+use super::*;
+
+/// Blocks in its first ack, until it is let go.
+struct Slow {
+    let_go: Mutex<Option<mpsc::Receiver<()>>>,
+    told: Mutex<Vec<&'static str>>,
+}
+
+impl Slow {
+    fn new() -> (Arc<Self>, mpsc::Sender<()>) {
+        let (let_go, receiver) = mpsc::channel();
+        let slow = Self {
+            let_go: Mutex::new(Some(receiver)),
+            told: Mutex::default(),
+        };
+        (Arc::new(slow), let_go)
+    }
+
+    fn told(&self) -> Vec<&'static str> {
+        self.told.lock().unwrap().clone()
+    }
+}
+
+impl StreamCallbacks for Slow {
+    fn ack(&self, _: &Ack) {
+        let let_go = self.let_go.lock().unwrap().take();
+        if let Some(let_go) = let_go {
+            // The test may have ended.
+            let _ = let_go.recv();
+        }
+        self.told.lock().unwrap().push("ack");
+    }
+
+    fn closed(&self, _: &Stats) {
+        self.told.lock().unwrap().push("closed");
+    }
+}
+
+/// While a callback blocks, frames are taken, sent and PERSISTED; when it is let go, the others follow in order, and closed
+/// is the last, before `stop` returns.
+#[test]
+fn a_callback_that_blocks_delays_no_upload() {
+    let local = service();
+    let media = Media::test(40, 10);
+    let (slow, let_go) = Slow::new();
+    let callbacks: Arc<Slow> = Arc::clone(&slow);
+    let producer = producer(&local);
+    let stream = producer.create_stream_with(definition("cam"), callbacks);
+    let stream = stream.unwrap();
+    stream
+        .set_tracks(std::slice::from_ref(&media.track))
+        .unwrap();
+    put_all(&stream, media.frames(START_MS));
+    stream.end_fragment();
+    assert!(eventually(|| stream.metrics().frames_persisted >= 30));
+    assert!(slow.told().is_empty(), "the first ack is still being told");
+    let_go.send(()).unwrap();
+    stream.stop().unwrap();
+    let told = slow.told();
+    // BUFFERING, RECEIVED and PERSISTED of four fragments.
+    assert_eq!(told.len(), 13, "{told:?}");
+    assert_eq!(told.last(), Some(&"closed"));
+    assert_eq!(stream.troubles(), (0, 0));
+}
+
+/// A callback that never returns delays `stop` by a moment only: what was put is PERSISTED, and that is what it says.
+#[test]
+fn stop_does_not_wait_for_a_callback_that_never_returns() {
+    let local = service();
+    let media = Media::test(40, 10);
+    let (slow, _never) = Slow::new();
+    let producer = producer(&local);
+    let stream = producer.create_stream_with(definition("cam"), slow);
+    let stream = stream.unwrap();
+    stream
+        .set_tracks(std::slice::from_ref(&media.track))
+        .unwrap();
+    put_all(&stream, media.frames(START_MS));
+    stream.stop().unwrap();
+    assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);
+}
+
+/// Panics whenever it is called.
+struct Fragile;
+
+impl StreamCallbacks for Fragile {
+    fn ready(&self) {
+        panic!("this callback is meant to panic");
+    }
+
+    fn ack(&self, _: &Ack) {
+        panic!("this callback is meant to panic");
+    }
+
+    fn closed(&self, _: &Stats) {
+        panic!("this callback is meant to panic");
+    }
+}
+
+/// A panic of a callback is counted and goes no further.
+#[test]
+fn callbacks_that_panic_end_no_stream() {
+    let local = service();
+    let media = Media::test(40, 10);
+    let producer = producer(&local);
+    let stream = producer.create_stream_with(definition("cam"), Arc::new(Fragile));
+    let stream = stream.unwrap();
+    stream
+        .set_tracks(std::slice::from_ref(&media.track))
+        .unwrap();
+    put_all(&stream, media.frames(START_MS));
+    stream.stop().unwrap();
+    assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);
+    // Ready, three acks of four fragments, closed.
+    assert_eq!(stream.troubles(), (0, 14));
+}
