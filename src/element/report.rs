@@ -72,6 +72,7 @@ impl StreamCallbacks for Report {
                 fragment_number,
                 error_id,
                 error_code,
+                latency: _,
             } = ack;
             let number = fragment_number.as_deref().unwrap_or_default();
             match (kind, timecode) {

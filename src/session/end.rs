@@ -181,7 +181,7 @@ impl Session {
         }
         self.ending = None;
         self.ended = Some(outcome);
-        let stats = self.stats();
-        self.tell(Event::Closed(stats));
+        let stats = self.stats(now);
+        self.tell(Event::Closed(Box::new(stats)));
     }
 }
