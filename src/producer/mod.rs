@@ -26,11 +26,13 @@
 //! Belongs here: objects, callbacks, threads that may call. Does not belong here: GStreamer, the protocol.
 
 mod callbacks;
+mod metrics;
 
 use std::{sync::Arc, time::Duration};
 
 pub use callbacks::StreamCallbacks;
 pub(crate) use callbacks::tell;
+pub use metrics::ProducerMetrics;
 
 pub use crate::{
     definition::{
@@ -51,8 +53,8 @@ pub use crate::{
     },
     secret::Secret,
     session::{
-        Ack, AckKind, Call, Cause, EventMetadata, Failure, Fatal, InvalidMetadata, MAX_METADATA,
-        Stats, StreamError,
+        Ack, AckKind, AckLatency, Call, Cause, EventMetadata, Failure, Fatal, InvalidMetadata,
+        MAX_METADATA, Stats, StreamError,
     },
     time::{Timecode, Timestamp},
 };
