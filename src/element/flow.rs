@@ -18,6 +18,7 @@ use super::{
     report::{self, Report},
     signals,
     stamp::{Moment, Stamps},
+    stats,
 };
 use crate::{
     definition::{Invalid, StreamingType},
@@ -307,7 +308,7 @@ impl KvsSink {
         let key = leads && taken.frames.iter().any(|frame| frame.key);
         self.put(pad, number, &stream, taken)?;
         if metrics && key {
-            signals::stream_client_metric(&self.obj(), &report::structure(&stream.stats()));
+            signals::stream_client_metric(&self.obj(), &stats::structure(&stream.stats()));
         }
         Ok(gst::FlowSuccess::Ok)
     }
@@ -398,7 +399,7 @@ impl KvsSink {
         let stats = self
             .stream()
             .map_or_else(|| self.state().last.clone(), |stream| stream.stats());
-        report::structure(&stats)
+        stats::structure(&stats)
     }
 
     /// Posts that the stream is closed, unless that was posted and no frame came since.
