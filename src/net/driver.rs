@@ -20,6 +20,7 @@ use super::{
     control::ControlPlane,
     credentials::{Keyring, Region},
     endpoints::DataEndpoint,
+    export::Export,
     http::Http,
     intake::Intake,
     put_media::{PutMedia, Response},
@@ -42,6 +43,7 @@ pub(crate) struct Driver {
     intake: Arc<Intake>,
     clock: Clock,
     callbacks: Arc<dyn StreamCallbacks>,
+    export: Export,
     control: Arc<ControlPlane>,
     put_media: Arc<PutMedia>,
     endpoint: Option<DataEndpoint>,
@@ -107,6 +109,7 @@ impl Driver {
             &http,
         )?;
         Ok(Self {
+            export: Export::new(&definition.name),
             control: Arc::new(control),
             put_media: Arc::new(put_media),
             intake,
@@ -164,8 +167,9 @@ impl Driver {
         }
     }
 
-    fn next_output(&self) -> Output {
-        self.intake.poll()
+    fn next_output(&mut self) -> Output {
+        let output = self.intake.poll();
+        self.export.pass(output, &self.intake, self.clock.now())
     }
 
     async fn wait(&self, under_way: &mut UnderWay, wake: Option<Mono>) -> Woke {

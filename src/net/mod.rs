@@ -9,6 +9,7 @@ pub mod credential_file;
 mod credentials;
 mod driver;
 mod endpoints;
+mod export;
 mod failure;
 mod http;
 mod intake;

@@ -3,6 +3,7 @@
 
 mod callbacks;
 mod ends;
+mod metrics;
 
 use std::{
     sync::{Arc, Mutex},
