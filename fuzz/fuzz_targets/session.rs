@@ -329,10 +329,10 @@ impl World {
     }
 
     fn put(&mut self, frame: Frame) {
-        let before = self.session.stats();
+        let before = self.session.stats(self.now);
         match self.session.put_frame(self.now, frame) {
             Ok(()) => {
-                let after = self.session.stats();
+                let after = self.session.stats(self.now);
                 assert_eq!(after.frames_in, before.frames_in + 1);
                 if after.fragments_pending > before.fragments_pending {
                     self.fragment = 0;
@@ -506,7 +506,7 @@ impl World {
 
     /// What holds whenever the session waits.
     fn check(&mut self) {
-        let stats = self.session.stats();
+        let stats = self.session.stats(self.now);
         assert_eq!(
             stats.frames_in,
             stats.frames_persisted + stats.frames_dropped() + stats.frames_pending,
@@ -566,5 +566,5 @@ fuzz_target!(|story: Story| {
     world.wait(world.now + limit);
     world.turn();
     assert!(world.session.is_stopped(), "the end comes in time");
-    assert_eq!(world.session.stats().frames_pending, 0);
+    assert_eq!(world.session.stats(world.now).frames_pending, 0);
 });

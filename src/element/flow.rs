@@ -18,6 +18,7 @@ use super::{
     report::{self, Report},
     signals,
     stamp::{Moment, Stamps},
+    stats,
 };
 use crate::{
     definition::{Invalid, StreamingType},
@@ -315,7 +316,7 @@ impl KvsSink {
         let key = leads && taken.frames.iter().any(|frame| frame.key);
         self.put(pad, number, &stream, taken)?;
         if metrics && key {
-            signals::stream_client_metric(&self.obj(), &report::structure(&stream.metrics()));
+            signals::stream_client_metric(&self.obj(), &stats::structure(&stream.metrics()));
         }
         Ok(gst::FlowSuccess::Ok)
     }
@@ -407,7 +408,7 @@ impl KvsSink {
         let stats = self
             .stream()
             .map_or_else(|| self.state().last.clone(), |stream| stream.metrics());
-        report::structure(&stats)
+        stats::structure(&stats)
     }
 
     /// Posts that the stream is closed, unless that was posted and no frame came since.

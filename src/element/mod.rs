@@ -20,6 +20,7 @@ mod report;
 mod settings;
 mod signals;
 mod stamp;
+mod stats;
 mod timeline;
 
 use gst::{glib, prelude::*};

@@ -72,6 +72,7 @@ impl StreamCallbacks for Report {
                 fragment_number,
                 error_id,
                 error_code,
+                latency: _,
             } = ack;
             let number = fragment_number.as_deref().unwrap_or_default();
             match (kind, timecode) {
@@ -422,7 +423,7 @@ pub(super) fn post_closed(element: &KvsSink, stats: &Stats) {
     post(element, structure);
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -433,36 +434,4 @@ fn post(element: &KvsSink, structure: gst::Structure) {
             .src(element)
             .build(),
     );
-}
-
-/// The value of the property `stats`.
-pub(super) fn structure(stats: &Stats) -> gst::Structure {
-    let latency = stats.persisted_latency.map_or(0, millis);
-    let dropped =
-        DropReason::ALL
-            .iter()
-            .fold(gst::Structure::builder("dropped"), |builder, reason| {
-                builder.field(
-                    reason.as_str(),
-                    stats.dropped.get(reason).copied().unwrap_or_default(),
-                )
-            });
-    gst::Structure::builder("application/x-kvssink-stats")
-        .field("state", stats.state)
-        .field("frames-in", stats.frames_in)
-        .field("frames-persisted", stats.frames_persisted)
-        .field("frames-dropped", stats.frames_dropped())
-        .field("frames-pending", stats.frames_pending)
-        .field("dropped", dropped.build())
-        .field("bytes-in", stats.bytes_in)
-        .field("bytes-sent", stats.bytes_sent)
-        .field("bytes-buffered", stats.bytes_buffered)
-        .field("fragments-persisted", stats.fragments_persisted)
-        .field("fragments-pending", stats.fragments_pending)
-        .field("fragments-resent", stats.fragments_resent)
-        .field("sessions", stats.sessions)
-        .field("connection-attempts", stats.connection_attempts)
-        .field("persisted-latency", latency)
-        .field("clock-offset", stats.clock_offset_ms)
-        .build()
 }

@@ -152,6 +152,8 @@ pub(crate) struct Fragment {
     pub(crate) first: Timestamp,
     pub(crate) earliest: Timestamp,
     pub(crate) last: Timestamp,
+    /// When its first frame arrived.
+    pub(crate) began: Mono,
     /// When its newest frame arrived.
     pub(crate) arrived: Mono,
     /// The service has it for good: nothing but its place is kept.

@@ -277,6 +277,16 @@ impl Store {
         self.pending().find(is_it).map(|fragment| fragment.id)
     }
 
+    /// This fragment, if it is kept.
+    pub(crate) fn get(&self, id: FragmentId) -> Option<&Fragment> {
+        self.at(id.0).filter(|fragment| !fragment.persisted)
+    }
+
+    /// This fragment, if it is kept and was sent as a whole.
+    pub(crate) fn get_sent(&self, id: FragmentId) -> Option<&Fragment> {
+        self.get(id).filter(|_| id.0 < self.cursor.fragment)
+    }
+
     /// The service has this fragment for good. Its frames, and when the newest arrived.
     pub(crate) fn persisted(&mut self, id: FragmentId) -> Option<(u64, crate::time::Mono)> {
         // Only what was sent as a whole can be acknowledged; anything else is a mistake of the other side.
@@ -422,6 +432,7 @@ mod tests {
                 first: at,
                 earliest: at,
                 last: at,
+                began: Mono::default(),
                 arrived: Mono::default(),
                 persisted: false,
                 refused: 0,

@@ -13,6 +13,7 @@ use super::{
     clock::Clock,
     credentials::Region,
     exchange::{Acks, Media, MediaChunk, MediaSender, News},
+    export::Export,
     intake::Intake,
     signing_clock::SigningClock,
 };
@@ -42,6 +43,7 @@ pub(crate) struct Driver {
     pub(crate) kvs: Arc<KinesisVideo>,
     pub(crate) signing: SigningClock,
     pub(crate) storage: Shared,
+    pub(crate) export: Export,
     pub(crate) state: Known,
 }
 
@@ -133,8 +135,9 @@ impl Driver {
         }
     }
 
-    fn next_output(&self) -> Output {
-        self.intake.poll(self.callbacks.is_idle())
+    fn next_output(&mut self) -> Output {
+        let output = self.intake.poll(self.callbacks.is_idle());
+        self.export.pass(output, &self.intake, self.clock.now())
     }
 
     /// The last callbacks are made before whoever waits for the end goes on, unless one of them takes too long.

@@ -316,7 +316,7 @@ impl Intake {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.lock().session.stats()
+        self.lock().session.stats(self.clock.now())
     }
 
     /// For the driver: what to do under the lock. Wakes the others, since it may have made room.

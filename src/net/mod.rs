@@ -10,6 +10,7 @@ mod credentials;
 mod driver;
 mod endpoints;
 mod exchange;
+mod export;
 mod failure;
 mod http;
 mod intake;
@@ -29,6 +30,7 @@ pub use kinesis_video::KinesisVideo;
 pub(crate) use {
     clock::{Clock, Patience},
     driver::{Driver, in_time},
+    export::Export,
     intake::Intake,
     runtime::Runtime,
     signing_clock::SigningClock,

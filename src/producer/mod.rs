@@ -32,6 +32,7 @@
 mod builder;
 mod callbacks;
 mod dispatch;
+mod metrics;
 mod service;
 mod stream;
 
@@ -44,6 +45,7 @@ pub use builder::{DEFAULT_NAME, DEFAULT_STORAGE, ProducerBuilder};
 pub use callbacks::{ClientCallbacks, StreamCallbacks};
 pub(crate) use callbacks::{Shared, tell};
 pub(crate) use dispatch::{Dispatch, is_called_back};
+pub use metrics::ProducerMetrics;
 pub use service::{
     Aborted, AckSender, Acks, Answer, Configured, Keys, KinesisVideo, Media, MediaChunk,
     ServiceCallbacks,
@@ -69,13 +71,13 @@ pub use crate::{
     },
     secret::Secret,
     session::{
-        Ack, AckKind, Call, Cause, Described, EventMetadata, Failure, Fatal, InvalidMetadata,
-        MAX_METADATA, Stats, StreamError, StreamStatus,
+        Ack, AckKind, AckLatency, Call, Cause, Described, EventMetadata, Failure, Fatal,
+        InvalidMetadata, MAX_METADATA, Stats, StreamError, StreamStatus,
     },
     time::{Timecode, Timestamp},
 };
 use crate::{
-    net::{Clock, Driver, Intake, Runtime, SigningClock},
+    net::{Clock, Driver, Export, Intake, Runtime, SigningClock},
     session::Session,
 };
 
@@ -197,6 +199,7 @@ impl Producer {
         let kvs = self.kinesis_video(definition.clone())?;
         let (clock, id) = (Clock::start(), dispatch::new_id());
         let stop_timeout = definition.stop_timeout;
+        let export = Export::new(&definition.name);
         let share = self.shared.storage.share();
         let share_id = share.id();
         let session = Session::with_share(definition, share, fastrand::u64(..));
@@ -215,6 +218,7 @@ impl Producer {
             kvs,
             signing: self.signing.clone(),
             storage: self.shared.clone(),
+            export,
             state: Default::default(),
         };
         self.streams().push(Arc::downgrade(&intake));
@@ -277,6 +281,21 @@ impl Producer {
             answer(deleted.map_err(of_it));
         });
         Ok(())
+    }
+
+    /// The numbers of all its streams that are still there, now. Does not wait.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+    /// # let producer = gstkvssink::producer::Producer::builder().build()?;
+    /// let metrics = producer.metrics();
+    /// println!("{} of {} bytes in use", metrics.storage_used, metrics.storage);
+    /// # Ok(()) }
+    /// ```
+    pub fn metrics(&self) -> ProducerMetrics {
+        let streams: Vec<_> = self.streams().iter().filter_map(Weak::upgrade).collect();
+        let stats = streams.iter().map(|intake| intake.stats());
+        ProducerMetrics::of(stats, self.shared.storage.limit())
     }
 
     fn networking(&self) -> Arc<dyn ServiceCallbacks> {

@@ -3,7 +3,7 @@
 //! In: bytes of the response, in any pieces (proxies gather and split them). Out: [`Ack`]s in order.
 //! Does not belong here: what an ack means for the store (`session`), and for the connection ([`super::policy`]).
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::{Buf, BytesMut};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use crate::time::Timecode;
 const MAX_ACK_BYTES: usize = 64 << 10;
 
 /// What the service says of a fragment ("PutMedia", response).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum AckKind {
     /// Its first bytes arrived.
@@ -32,6 +32,18 @@ pub enum AckKind {
 }
 
 impl AckKind {
+    /// All of them, for tables.
+    pub const ALL: [Self; 6] = [
+        Self::Buffering,
+        Self::Received,
+        Self::Persisted,
+        Self::Error,
+        Self::Idle,
+        Self::Unknown,
+    ];
+    /// Those whose latency is measured.
+    pub const MEASURED: [Self; 3] = [Self::Buffering, Self::Received, Self::Persisted];
+
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,16 +57,10 @@ impl AckKind {
     }
 
     fn parse(word: &str) -> Self {
-        [
-            Self::Buffering,
-            Self::Received,
-            Self::Persisted,
-            Self::Error,
-            Self::Idle,
-        ]
-        .into_iter()
-        .find(|kind| kind.as_str() == word)
-        .unwrap_or(Self::Unknown)
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+            .unwrap_or(Self::Unknown)
     }
 }
 
@@ -77,6 +83,8 @@ pub struct Ack {
     pub error_id: Option<u32>,
     /// The word for it.
     pub error_code: Option<String>,
+    /// How long it took, measured here ([`AckLatency`](super::AckLatency)), with a fragment that is kept.
+    pub latency: Option<Duration>,
 }
 
 impl Ack {
@@ -95,6 +103,7 @@ impl Ack {
             fragment_number: None,
             error_id: None,
             error_code: None,
+            latency: None,
         }
     }
 }
@@ -119,6 +128,7 @@ impl From<Wire> for Ack {
             fragment_number: wire.fragment_number,
             error_id: wire.error_id,
             error_code: wire.error_code,
+            latency: None,
         }
     }
 }

@@ -184,7 +184,7 @@ impl Session {
         self.ending = None;
         self.ended = Some(outcome);
         self.share = Share::default();
-        let stats = self.stats();
-        self.tell(Event::Closed(stats));
+        let stats = self.stats(now);
+        self.tell(Event::Closed(Box::new(stats)));
     }
 }

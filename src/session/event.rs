@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use super::{Ack, Failure, Fatal};
+use super::{Ack, AckKind, AckLatency, Failure, Fatal};
 use crate::{
     fragment::DropReason,
     media::TrackNumber,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Something that an application may want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// The session is in another state; for the log.
@@ -127,7 +127,7 @@ pub enum Event {
     /// The stream cannot go on. Once, and nothing but `Closed` comes after it.
     Failed(StreamError),
     /// The stream has ended; last event.
-    Closed(Stats),
+    Closed(Box<Stats>),
     /// So many events were not told, since callbacks are too slow. The session never says so.
     LeftOut {
         /// How many.
@@ -154,7 +154,7 @@ pub struct StreamError {
 }
 
 /// Counters and gauges of a stream. `frames_in = frames_persisted + dropped + frames_pending`, always.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
     /// State of the session.
     pub state: &'static str,
@@ -172,17 +172,32 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Bytes that are kept, with their overhead.
     pub bytes_buffered: u64,
+    /// From the first frame of the oldest fragment that is kept to the newest frame, by their timestamps; what waits for
+    /// other tracks is not in it.
+    pub buffered_duration: Duration,
+    /// Frames that came a second, dropped ones and those of all tracks included, over the last five to six seconds. 0 after
+    /// the end.
+    pub frame_rate: f64,
+    /// Bytes handed to the connection a second (as `bytes_sent`), over the same time. 0 after the end.
+    pub transfer_rate: f64,
     /// Fragments that the service has for good.
     pub fragments_persisted: u64,
     /// Fragments that are kept.
     pub fragments_pending: u64,
+    /// Fragments that were begun and dropped as a whole, for whatever reason.
+    pub fragments_dropped: u64,
     /// Times that a fragment was begun to be sent again.
     pub fragments_resent: u64,
     /// PutMedia sessions that were accepted.
     pub sessions: u64,
     /// Attempts to open one.
     pub connection_attempts: u64,
-    /// From the arrival of a fragment's last frame to its PERSISTED ack, of the newest such ack.
+    /// Acks that came, by kind; those that never came are left out.
+    pub acks: BTreeMap<AckKind, u64>,
+    /// How long they took, of those whose latency is measured; those that never came are left out.
+    pub ack_latency: BTreeMap<AckKind, AckLatency>,
+    /// From the arrival of a fragment's last frame to its PERSISTED ack (without acks: to the end of its session), of the
+    /// newest one.
     pub persisted_latency: Option<Duration>,
     /// How far the service's clock is ahead of the device's, in ms, when signatures have to go by it; else 0.
     pub clock_offset_ms: i64,

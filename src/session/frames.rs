@@ -85,6 +85,7 @@ impl Session {
         }
         self.stats.frames_in += 1;
         self.stats.bytes_in += bytes;
+        self.frame_rate.add(now, 1);
         // Not before it is counted: what is told must add up.
         self.pump(now);
         self.feel_pressure();
@@ -155,6 +156,7 @@ impl Session {
             return;
         }
         self.stats.frames_in += 1;
+        self.frame_rate.add(now, 1);
         self.lose(now, reason, 1, at, at);
     }
 
@@ -177,6 +179,7 @@ impl Session {
                 first: frame.pts,
                 earliest: frame.pts,
                 last: frame.pts,
+                began: now,
                 arrived: now,
                 persisted: false,
                 refused: 0,
@@ -266,6 +269,7 @@ impl Session {
     pub(super) fn evict(&mut self, now: Mono, id: FragmentId, reason: DropReason) -> u64 {
         let was_open = self.store.open().is_some_and(|open| open.id == id);
         if let Some(eviction) = self.store.evict(id) {
+            self.stats.fragments_dropped += 1;
             if was_open {
                 self.cutter.close();
             }

@@ -45,6 +45,7 @@ impl Session {
             link.rest = chunk.split_off(most);
         }
         self.stats.bytes_sent += chunk.len() as u64;
+        self.transfer_rate.add(now, chunk.len() as u64);
         Some(chunk)
     }
 
@@ -217,7 +218,8 @@ impl Session {
         }
     }
 
-    pub(super) fn acknowledged(&mut self, now: Mono, ack: Ack) {
+    pub(super) fn acknowledged(&mut self, now: Mono, mut ack: Ack) {
+        ack.latency = self.measure(now, &ack);
         self.tell(Event::Ack(ack.clone()));
         match (ack.kind, ack.timecode) {
             (AckKind::Persisted, Some(timecode)) => self.persisted(now, timecode),

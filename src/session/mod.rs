@@ -24,12 +24,14 @@ mod deadlines;
 mod end;
 mod event;
 mod frames;
+mod latency;
 mod link;
 mod members;
 mod pace;
 pub(crate) mod policy;
 mod prepare;
 mod pressure;
+mod rates;
 #[cfg(test)]
 mod sim;
 mod state;
@@ -48,16 +50,19 @@ pub(crate) use ack::AckReader;
 pub use ack::{Ack, AckKind};
 pub use event::{Event, Stats, StreamError};
 pub use frames::Refused;
+pub use latency::AckLatency;
 pub use policy::{Call, Cause, Failure, Fatal};
 pub(crate) use storage::{Share, Storage};
 pub use tags::{EventMetadata, InvalidMetadata, MAX_METADATA};
 
 use backoff::Backoff;
 use end::Ending;
+use latency::Latencies;
 use members::Member;
 use pace::Pace;
 use policy::{Action, Before};
 use pressure::Pressure;
+use rates::Rate;
 use state::{State, Step};
 
 use crate::{
@@ -119,7 +124,7 @@ pub enum StreamStatus {
 }
 
 /// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Make this call of the control plane. At most one call or connection is under way.
     Call(Call),
@@ -175,6 +180,11 @@ pub struct Session {
     pace: Pace,
     outputs: VecDeque<Output>,
     stats: Stats,
+    /// Frames that came.
+    frame_rate: Rate,
+    /// Bytes handed to the connection.
+    transfer_rate: Rate,
+    latencies: Latencies,
     losses: BTreeMap<DropReason, Loss>,
     losses_due: Option<Mono>,
     /// When the last frame came that was kept.
@@ -230,6 +240,9 @@ impl Session {
             pace: Pace::new(definition.bandwidth),
             outputs: VecDeque::new(),
             stats: Stats::default(),
+            frame_rate: Rate::default(),
+            transfer_rate: Rate::default(),
+            latencies: Latencies::default(),
             losses: BTreeMap::new(),
             losses_due: None,
             last_frame: Mono::ZERO,
@@ -259,9 +272,18 @@ impl Session {
     }
 
     /// The numbers, now.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self, now: Mono) -> Stats {
+        // What has ended has no rate, however soon it is asked.
+        let rate = |rate: &Rate| match self.is_stopped() {
+            true => 0.0,
+            false => rate.per_second(now),
+        };
         Stats {
             state: self.state.name(),
+            frame_rate: rate(&self.frame_rate),
+            transfer_rate: rate(&self.transfer_rate),
+            buffered_duration: self.buffered_duration(),
+            ack_latency: self.latencies.summaries(),
             frames_pending: self.frames_kept(),
             bytes_buffered: self.bytes_kept(),
             fragments_pending: self.store.pending().count() as u64,

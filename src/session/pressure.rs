@@ -35,7 +35,7 @@ impl Session {
         ) {
             self.tell(Event::StoragePressure { bytes, storage });
         }
-        let latency = self.latency();
+        let latency = self.buffered_duration();
         let buffer_duration = self.definition.buffer_duration;
         if self.definition.streaming_type == StreamingType::Realtime
             && begins(
@@ -59,8 +59,8 @@ impl Session {
         }
     }
 
-    /// From the oldest frame that is not PERSISTED to the newest.
-    fn latency(&self) -> Duration {
+    /// From the first frame of the oldest fragment that is kept to the newest frame.
+    pub(super) fn buffered_duration(&self) -> Duration {
         let mut pending = self.store.pending();
         let Some(oldest) = pending.next() else {
             return Duration::ZERO;

@@ -173,7 +173,7 @@ impl Rig {
                 }
             }
         }
-        assert_eq!(rig.session.stats().state, state);
+        assert_eq!(rig.session.stats(rig.now).state, state);
         rig.outputs.clear();
         rig
     }
@@ -253,7 +253,7 @@ fn happen(rig: &mut Rig, event: &str) {
 fn cell(state: &str, event: &str) -> String {
     let mut rig = Rig::at(state);
     happen(&mut rig, event);
-    let after = rig.session.stats().state;
+    let after = rig.session.stats(rig.now).state;
     let mut cell = if after == state { "·" } else { after }.to_owned();
     let mut marks = String::new();
     for output in &rig.outputs {

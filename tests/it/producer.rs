@@ -4,6 +4,7 @@
 mod builder;
 mod callbacks;
 mod ends;
+mod metrics;
 mod networking;
 mod slow;
 mod tasks;

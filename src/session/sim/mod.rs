@@ -13,6 +13,7 @@
 mod agenda;
 mod bounds;
 mod link;
+mod metrics;
 mod others;
 mod reader;
 mod reset;
@@ -102,7 +103,7 @@ impl Drop for World {
                 "the world of seed {} at {}: {}",
                 self.seed,
                 self.now,
-                self.session.stats()
+                self.session.stats(self.now)
             );
             for (at, event) in self.told.iter().rev().take(20).rev() {
                 eprintln!("  {at} {event:?}");
@@ -266,7 +267,7 @@ impl World {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        self.session.stats()
+        self.session.stats(self.now)
     }
 
     /// What the driver does between two waits.
@@ -317,7 +318,7 @@ impl World {
     fn check(&mut self) {
         let grown = self.session.store.pending().last().map(|last| last.cost);
         self.largest_fragment = self.largest_fragment.max(grown.unwrap_or(0));
-        let stats = self.session.stats();
+        let stats = self.session.stats(self.now);
         assert_eq!(
             stats.frames_in,
             stats.frames_persisted + stats.frames_dropped() + stats.frames_pending,

@@ -80,7 +80,7 @@ impl Two {
     }
 
     fn held(&self) -> [u64; 2] {
-        [0, 1].map(|which| self.0[which].stats().bytes_buffered)
+        [0, 1].map(|which| self.0[which].stats(Mono::from_secs(3)).bytes_buffered)
     }
 }
 
@@ -100,7 +100,7 @@ fn live_streams_share_a_storage() {
         assert!(held > STORAGE * 3 / 10, "{first} {second}");
     }
     for session in &two.0 {
-        let stats = session.stats();
+        let stats = session.stats(Mono::from_secs(3));
         assert_eq!(
             stats.frames_in,
             stats.frames_pending + stats.frames_dropped()
@@ -118,7 +118,7 @@ fn a_file_and_a_camera_share_a_storage() {
     two.poll(1);
     let [file, camera] = two.held();
     assert!(file + camera <= STORAGE * 11 / 10, "{file} {camera}");
-    assert_eq!(two.0[0].stats().frames_dropped(), 0);
+    assert_eq!(two.0[0].stats(Mono::from_secs(3)).frames_dropped(), 0);
     assert!(two.1[0] >= 30, "it has its part: {}", two.1[0]);
     // The camera is gone: there is room again.
     two.0[1].end(Mono::from_secs(2), Mono::from_secs(2), true);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     definition::{Fragmentation, TimecodeType},
-    session::{EventMetadata, Fatal, LOSS_WINDOW},
+    session::{AckKind, EventMetadata, Fatal, LOSS_WINDOW},
 };
 
 /// A world of that seed: its camera, its link, its service and their faults, for a while.
@@ -259,7 +259,7 @@ fn judge(world: &World) {
     assert!(world.session.is_stopped());
     assert_eq!(stats.frames_pending, 0);
     assert_eq!(stats.frames_in, world.taken.len() as u64);
-    assert!(matches!(world.told.last(), Some((_, Event::Closed(last))) if *last == stats));
+    assert!(matches!(world.told.last(), Some((_, Event::Closed(last))) if **last == stats));
     assert!(world.told_times(|event| matches!(event, Event::Failed(_))) <= 1);
     // Every loss is told.
     let mut told = BTreeMap::new();
@@ -269,6 +269,22 @@ fn judge(world: &World) {
         }
     }
     assert_eq!(told, stats.dropped);
+    // So is every ack, and each that settled a fragment was measured.
+    let (mut acks, mut measured) = (BTreeMap::new(), BTreeMap::new());
+    for (_, event) in &world.told {
+        if let Event::Ack(ack) = event {
+            *acks.entry(ack.kind).or_default() += 1;
+            if ack.latency.is_some() {
+                *measured.entry(ack.kind).or_default() += 1;
+            }
+        }
+    }
+    assert_eq!(acks, stats.acks);
+    let counts = stats.ack_latency.iter();
+    let counts: BTreeMap<_, _> = counts.map(|(kind, of)| (*kind, of.count)).collect();
+    assert_eq!(measured, counts);
+    let persisted = counts.get(&AckKind::Persisted).copied().unwrap_or(0);
+    assert!(persisted <= stats.fragments_persisted, "{stats:?}");
     // Once a second and reason, but for the last words before an end.
     let mut before = BTreeMap::new();
     for (index, (at, event)) in world.told.iter().enumerate() {

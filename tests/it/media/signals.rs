@@ -77,6 +77,44 @@ fn stream_error_has_a_number(more: &str, fault: &str, status: u64) {
     assert_eq!(errors.try_iter().collect::<Vec<_>>(), [status]);
 }
 
+/// `stats` has what is buffered as a time, the rates, and for each kind of ack how many came and how long they took; so
+/// has `stream-client-metric`.
+#[test]
+fn stats_have_rates_and_the_latency_of_acks() {
+    let local = service();
+    let clip = Clip::small(30, 10);
+    let mut fed = Fed::new(&format!(
+        "stream-name=cam get-kvs-metrics=true {}",
+        properties(&local)
+    ));
+    let metrics = listen::<gst::Structure>(&fed, "stream-client-metric");
+    fed.begin(&clip);
+    fed.put_all(&clip.buffers);
+    fed.finish();
+    let stats = fed.stats();
+    let [acks, latencies] = ["acks", "ack-latency"].map(|name| {
+        let nested = stats.get::<gst::Structure>(name);
+        nested.unwrap_or_else(|error| panic!("{error}: {stats}"))
+    });
+    for kind in ["BUFFERING", "RECEIVED", "PERSISTED"] {
+        assert_eq!(acks.get::<u64>(kind).unwrap(), 3, "{stats}");
+        let latency = latencies.get::<gst::Structure>(kind).unwrap();
+        assert_eq!(latency.get::<u64>("count").unwrap(), 3, "{stats}");
+        let [p50, p90, p99, max] =
+            ["p50", "p90", "p99", "max"].map(|name| latency.get::<u64>(name).unwrap());
+        assert!(p50 <= p90 && p90 <= p99 && p99 <= max, "{stats}");
+    }
+    for kind in ["ERROR", "IDLE", "UNKNOWN"] {
+        assert_eq!(acks.get::<u64>(kind).unwrap(), 0, "{stats}");
+    }
+    assert_eq!(stats.get::<u64>("buffered-duration").unwrap(), 0);
+    assert_eq!(stats.get::<u64>("fragments-dropped").unwrap(), 0);
+    let last = metrics.try_iter().last().unwrap();
+    assert!(last.get::<f64>("frame-rate").unwrap() > 0.0, "{last}");
+    assert!(last.get::<f64>("transfer-rate").unwrap() >= 0.0, "{last}");
+    assert!(last.has_field("ack-latency"), "{last}");
+}
+
 /// `stream-client-metric` has `stats` at each key frame, if that is asked for.
 #[test_case(true)]
 #[test_case(false)]

@@ -252,19 +252,6 @@ fn idle() -> Ack {
     }
 }
 
-/// Says what goes wrong, for whoever reads a failure of these tests.
-struct Said;
-
-impl StreamCallbacks for Said {
-    fn connection_lost(&self, cause: &Failure) {
-        println!("{cause}");
-    }
-
-    fn error(&self, error: &StreamError) {
-        println!("{error}");
-    }
-}
-
 /// Puts 40 frames in four fragments and three PutMedia sessions. What the callbacks were, and how the stream ended.
 fn run(endpoint: &str, own: &Arc<Own>, media: &Clips) -> (Stats, Result<(), StreamError>) {
     let networking: Arc<Own> = Arc::clone(own);
@@ -283,9 +270,7 @@ fn run(endpoint: &str, own: &Arc<Own>, media: &Clips) -> (Stats, Result<(), Stre
         connection_staleness: Duration::from_secs(1),
         ..definition("cam")
     };
-    let stream = producer
-        .create_stream_with(definition, Arc::new(Said))
-        .unwrap();
+    let stream = producer.create_stream(definition).unwrap();
     for (n, fragment) in media.frames.chunks(10).enumerate() {
         if n < 3 {
             // Another width each time: another session.

@@ -14,6 +14,7 @@ pub(crate) mod media;
 pub(crate) mod packets;
 pub(crate) mod port;
 pub(crate) mod proxy;
+pub(crate) mod recorder;
 pub(crate) mod scripts;
 pub(crate) mod sound;
 pub(crate) mod stored;
