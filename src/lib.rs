@@ -48,6 +48,11 @@ pub mod local;
 #[doc(hidden)]
 pub mod internals;
 
+/// The code in the README compiles.
+#[cfg(all(doctest, feature = "net"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 #[cfg(feature = "plugin")]
 pub use plugin::plugin_register_static;
 
