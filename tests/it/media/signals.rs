@@ -9,6 +9,7 @@ use crate::support::{
     accounts,
     bus::is_error,
     feed::{Clip, Fed},
+    log::eventually,
     properties, service,
 };
 
@@ -58,6 +59,35 @@ fn fragment_ack_has_a_structure() {
         .filter(|ack| ack.get::<&str>("type").unwrap() == "PERSISTED");
     let persisted = persisted.map(|ack| ack.get::<u64>("timecode").unwrap());
     assert_eq!(persisted.collect::<Vec<_>>(), timecodes);
+}
+
+/// A handler that blocks delays no upload: everything is PERSISTED while it is still in its first call.
+#[test]
+fn a_handler_that_blocks_delays_no_upload() {
+    let local = service();
+    let clip = Clip::small(40, 10);
+    let mut fed = Fed::new(&format!("stream-name=cam {}", properties(&local)));
+    let (let_go, may_go) = channel::<()>();
+    let (told, calls) = channel();
+    let may_go = std::sync::Mutex::new(Some(may_go));
+    fed.pipeline
+        .element("sink")
+        .connect("fragment-ack", false, move |_| {
+            if let Some(may_go) = may_go.lock().unwrap().take() {
+                // The test may have ended.
+                let _ = may_go.recv();
+            }
+            let _ = told.send(());
+            None
+        });
+    fed.begin(&clip);
+    fed.put_all(&clip.buffers);
+    let persisted = || accounts(&fed.stats())[1];
+    assert!(eventually(|| persisted() >= 30), "{}", fed.stats());
+    assert!(calls.try_recv().is_err(), "the first call has not ended");
+    let_go.send(()).unwrap();
+    fed.finish();
+    assert_eq!(calls.try_iter().count(), 12);
 }
 
 /// `stream-error` has the status that ended the stream: that of the call, as a number.
