@@ -8,7 +8,7 @@ export GST_REGISTRY := $(CURDIR)/target/gst-registry.bin
 GST_ENV := G_DEBUG=fatal-warnings RUST_BACKTRACE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz fuzz-build build fmt lint doc deny layers scripts faults endurance nightly ci
+.PHONY: help demo test soak fuzz fuzz-build build bench-core fmt lint doc deny layers scripts faults endurance nightly ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ build: ## the plugin and kvs-local, as they are shipped
 	@scripts/setup demo
 	$(CARGO) build --release --locked $(FEATURES)
 
+bench-core: ## the core alone, by criterion: headers, store, acks, session, byte-stream to avc
+	$(CARGO) bench --locked --no-default-features --features internals --bench core
+
 fmt: ## formatting, checked
 	$(CARGO) fmt --all -- --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
@@ -75,6 +78,7 @@ lint: ## clippy, in each feature layer
 	$(CARGO) clippy --locked --lib --no-default-features --features local -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features --features net -- -D warnings
 	$(CARGO) clippy --locked --all-targets $(FEATURES) -- -D warnings
+	$(CARGO) clippy --locked --benches $(FEATURES),internals -- -D warnings
 
 doc: ## documentation, private items too
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items $(FEATURES)
