@@ -17,7 +17,7 @@ use super::recovery::{self, Loss};
 use super::results::{Case, Results, Run};
 use super::service::Service;
 use super::size;
-use super::task::{Figures, Shape, Task, VARIABLE, seconds};
+use super::task::{FPS, Figures, Shape, Task, VARIABLE, seconds};
 
 /// How often threads of a child are counted.
 const SAMPLE: Duration = Duration::from_millis(10);
@@ -99,10 +99,15 @@ impl Plan {
             shape: case.shape,
             peer: service.map(|service| service.peer.clone()),
             file: media::seconds(length_s)?,
+            frames: frames(length_s),
             sinks: case.sinks,
             realtime_s: case.realtime.then(|| length_s.into()),
         })
     }
+}
+
+fn frames(length_s: u32) -> usize {
+    length_s as usize * FPS as usize
 }
 
 /// Starts a child.
@@ -167,6 +172,7 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Results> {
     };
     let task = Task {
         file: media::seconds(RECOVERY_S)?,
+        frames: frames(RECOVERY_S),
         realtime_s: Some(RECOVERY_S.into()),
         ..plan.task(camera, Some(&noting[0]))?
     };

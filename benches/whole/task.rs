@@ -50,6 +50,8 @@ pub(crate) struct Task {
     pub(crate) peer: Option<Peer>,
     /// What each sink gets.
     pub(crate) file: PathBuf,
+    /// Frames of the file.
+    pub(crate) frames: usize,
     /// How many in this process.
     pub(crate) sinks: usize,
     /// As a camera gives it, for so many seconds; or as fast as it is taken.

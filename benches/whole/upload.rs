@@ -90,7 +90,6 @@ impl Media {
     /// The clip as often as the file has it.
     fn read(task: &Task) -> anyhow::Result<Self> {
         let clip = Track::read(&super::media::clip()?)?;
-        let whole = Track::read(&task.file)?.frames.len();
         let track = media::Track::video(Codec::H264, clip.codec_data.into(), 1920, 1080)?;
         let made: Vec<_> = clip
             .frames
@@ -103,7 +102,7 @@ impl Media {
             .collect();
         Ok(Self {
             header: mkv::stream_header(&[track]),
-            frames: made.iter().cycle().take(whole).cloned().collect(),
+            frames: made.iter().cycle().take(task.frames).cloned().collect(),
         })
     }
 }
