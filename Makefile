@@ -8,7 +8,7 @@ export GST_REGISTRY := $(CURDIR)/target/gst-registry.bin
 GST_ENV := G_DEBUG=fatal-warnings RUST_BACKTRACE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak fuzz fuzz-build build fmt lint doc deny layers scripts faults endurance nightly ci
+.PHONY: help demo test soak fuzz fuzz-build build bench bench-core bench-quick fmt lint doc deny layers scripts faults endurance nightly ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,22 @@ build: ## the plugin and kvs-local, as they are shipped
 	@scripts/setup demo
 	$(CARGO) build --release --locked $(FEATURES)
 
+# The plugin comes first, as it is shipped: its size is told, too.
+BENCH := $(CARGO) bench --locked $(FEATURES),internals --bench whole
+bench: ## kvssink beside fakesink, matroskamux and a bare upload, as whole processes; writes docs/performance.md; 10 minutes
+	@scripts/setup test
+	@scripts/media
+	$(CARGO) build --release --locked $(FEATURES) --lib
+	$(BENCH)
+
+bench-quick: ## the same with little media and one run of each, unoptimised, to prove that it works; writes target/bench/performance.md
+	@scripts/setup test
+	@scripts/media
+	BENCH_QUICK=1 $(BENCH) --profile dev
+
+bench-core: ## the core alone, by criterion: headers, store, acks, session, byte-stream to avc
+	$(CARGO) bench --locked --no-default-features --features internals --bench core
+
 fmt: ## formatting, checked
 	$(CARGO) fmt --all -- --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
@@ -75,6 +91,7 @@ lint: ## clippy, in each feature layer
 	$(CARGO) clippy --locked --lib --no-default-features --features local -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features --features net -- -D warnings
 	$(CARGO) clippy --locked --all-targets $(FEATURES) -- -D warnings
+	$(CARGO) clippy --locked --benches $(FEATURES),internals -- -D warnings
 
 doc: ## documentation, private items too
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items $(FEATURES)

@@ -15,7 +15,14 @@ macro_rules! open {
 }
 open!(definition, media, mkv, secret, session, time);
 
-use crate::session::{Ack, AckReader, Call, Failure, Fatal, answer, policy};
+use bytes::Bytes;
+
+use crate::{
+    fragment::{Block, Fragment, FragmentId, Store, Tracks},
+    media::Track,
+    session::{Ack, AckReader, Call, Failure, Fatal, answer, policy},
+    time::{Mono, Timecode, Timestamp},
+};
 
 /// What was read of a response.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,3 +82,71 @@ pub fn gives_up(failure: &Failure, streaming: bool) -> Option<Fatal> {
 
 /// Longest text of the service that a failure repeats, in characters.
 pub const MAX_SAID: usize = answer::MAX_SAID;
+
+/// The store of a stream with one track, as a session that loses nothing works with it.
+pub struct Kept {
+    store: Store,
+    tracks: Tracks,
+    at: Timestamp,
+}
+
+impl Kept {
+    /// An empty one.
+    pub fn new(track: Track) -> Self {
+        Self {
+            store: Store::default(),
+            tracks: [track].into(),
+            at: Timestamp::ZERO,
+        }
+    }
+
+    /// Completes the fragment before, and begins one.
+    pub fn begin(&mut self, timecode_ms: u64) {
+        self.store.complete();
+        self.at = Timestamp::from_millis(timecode_ms);
+        self.store.begin(Fragment {
+            id: self.store.next_id(),
+            timecode: Timecode::from_millis(timecode_ms),
+            tracks: self.tracks.clone(),
+            absent: 1,
+            epoch: 0,
+            start: self.at,
+            tags: Vec::new(),
+            tail: Bytes::new(),
+            blocks: Vec::new(),
+            complete: false,
+            cost: 0,
+            first: self.at,
+            earliest: self.at,
+            last: self.at,
+            arrived: Mono::ZERO,
+            persisted: false,
+            refused: 0,
+            sent: 0,
+        });
+    }
+
+    /// A frame of the open fragment, with the header that it has.
+    pub fn push(&mut self, payload: Bytes) {
+        let track = self.tracks[0].number();
+        let head = crate::mkv::simple_block_header(track, 0, false, payload.len());
+        let kept = self
+            .store
+            .push(track, Block { head, payload }, self.at, Mono::ZERO);
+        debug_assert!(kept, "a fragment is open");
+    }
+
+    /// What is sent next.
+    pub fn next_chunk(&mut self) -> Option<Bytes> {
+        self.store.next_chunk()
+    }
+
+    /// All that was completed is PERSISTED: how many frames.
+    pub fn persisted(&mut self) -> u64 {
+        let ids: Vec<FragmentId> = self.store.sent_pending().map(|sent| sent.id).collect();
+        ids.into_iter()
+            .filter_map(|id| self.store.persisted(id))
+            .map(|(frames, _)| frames)
+            .sum()
+    }
+}

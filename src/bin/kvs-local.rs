@@ -84,6 +84,20 @@ struct Arguments {
         allow_negative_numbers = true
     )]
     clock_offset_ms: i64,
+    /// Only take media, for those who measure: PutMedia is read as fast as possible and acknowledged with the timecodes of
+    /// its fragments, but nothing is stored, and nothing in a fragment is checked
+    #[arg(long, env = "KVS_LOCAL_SINK")]
+    sink: bool,
+    /// With --sink: write here when each frame had come, as CSV: stream,session,what,timecode_ms,arrived_ns. WHAT is frame
+    /// (its last byte was read) or fragment (its timecode was); the time is CLOCK_MONOTONIC. What a session wrote is there
+    /// when it has ended
+    #[arg(
+        long,
+        env = "KVS_LOCAL_FRAME_LOG",
+        value_name = "FILE",
+        requires = "sink"
+    )]
+    frame_log: Option<PathBuf>,
     /// A fault from the start, as http:PutMedia:503:3; may be given more than once, see the end of --help
     #[arg(
         long = "fault",
@@ -138,6 +152,8 @@ fn main() -> anyhow::Result<()> {
         idle: Duration::from_millis(arguments.idle_ms),
         silence: Duration::from_millis(arguments.silence_ms),
         clock_offset_ms: arguments.clock_offset_ms,
+        sink: arguments.sink,
+        frame_log: arguments.frame_log,
         log: Some(Box::new(log)),
     })?;
     for fault in arguments.faults {

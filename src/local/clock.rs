@@ -41,6 +41,20 @@ impl Clock {
     }
 }
 
+/// Nanoseconds of the clock that all processes of this machine share; none where there is no such clock.
+#[cfg(target_os = "linux")]
+pub(crate) fn monotonic_ns() -> Option<u64> {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    Some(seconds.ok()? * 1_000_000_000 + nanos.ok()?)
+}
+
+/// Nanoseconds of the clock that all processes of this machine share; none where there is no such clock.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn monotonic_ns() -> Option<u64> {
+    None
+}
+
 /// How much of `limit` is left since `start`; nothing when it is over.
 pub(crate) fn left(start: Instant, limit: Duration) -> Option<Duration> {
     limit

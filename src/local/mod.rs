@@ -10,7 +10,7 @@
 //!                        └───▶ get_media ─▶ archive                    (GetMedia)
 //! sigv4 ─▶ keys                                                        (whose calls are taken)
 //! listen ─▶ server ─▶ sources ─▶ keys                                  (where clients get credentials)
-//! ingest ─▶ ebml, tracks, tags
+//! ingest ─▶ ebml, tracks, tags                  skim, frame_log        (a sink, for those who measure: instead of ingest)
 //! fault ─▶ faults ─▶ listen, server, session, outbox                   (what goes wrong on demand)
 //! ```
 //!
@@ -35,6 +35,7 @@ mod fault_control;
 mod fault_forms;
 mod fault_text;
 mod faults;
+mod frame_log;
 mod get_media;
 mod ingest;
 mod issue;
@@ -46,6 +47,7 @@ mod mkv;
 mod options;
 mod outbox;
 mod put_media;
+mod reading;
 mod record;
 mod refused;
 mod reply;
@@ -56,6 +58,7 @@ mod server;
 mod service;
 mod session;
 mod sigv4;
+mod skim;
 mod sources;
 mod tags;
 mod tls;
@@ -86,6 +89,7 @@ pub use sources::Sources;
 
 use account::Account;
 use clock::Clock;
+use frame_log::FrameLog;
 use keys::Keys;
 use service::{Patience, Service};
 use sources::{Issuer, iot};
@@ -130,7 +134,10 @@ impl Local {
         listener.set_nonblocking(true)?;
         let endpoint = endpoint(listener.local_addr()?, options.tls);
         let iot = issuer(&mut options, &endpoint)?;
+        let (sink, frame_log) = (options.sink, options.frame_log.take());
         let mut service = service(options, endpoint, dir);
+        service.sink = sink;
+        service.frame_log = frame_log.as_deref().map(FrameLog::create).transpose()?;
         service.issuer = iot.as_ref().map(|(issuer, _)| Arc::clone(issuer));
         let service = Arc::new(service);
         let (stop, stopped) = watch::channel(false);

@@ -43,6 +43,15 @@ pub struct Options {
     pub silence: Duration,
     /// How far the service's clock is ahead of the machine's (behind, if negative).
     pub clock_offset_ms: i64,
+    /// Whether media is only taken, for those who measure: bodies are read as fast as possible, fragments are found in them
+    /// and acknowledged with their own timecodes, but nothing is stored, and nothing in a fragment is checked. Faults strike
+    /// as ever, but for those in the middle of a frame.
+    pub sink: bool,
+    /// Of a [`Self::sink`]: where to write when each frame had come, a line of CSV for each:
+    /// `stream,session,what,timecode_ms,arrived_ns`. `what` is `frame`, when its last byte was read, or `fragment`, when its
+    /// timecode was; `arrived_ns` is nanoseconds of CLOCK_MONOTONIC. What a session wrote is in the file when it has ended.
+    /// Linux only: elsewhere the service does not start with it.
+    pub frame_log: Option<PathBuf>,
     /// Where log lines go: one for each call and each session's end, never a secret.
     pub log: Option<Log>,
 }
@@ -88,6 +97,8 @@ impl Default for Options {
             idle: Duration::from_secs(10),
             silence: Duration::from_secs(30),
             clock_offset_ms: 0,
+            sink: false,
+            frame_log: None,
             log: None,
         }
     }
@@ -106,6 +117,8 @@ impl fmt::Debug for Options {
             .field("idle", &self.idle)
             .field("silence", &self.silence)
             .field("clock_offset_ms", &self.clock_offset_ms)
+            .field("sink", &self.sink)
+            .field("frame_log", &self.frame_log)
             .finish_non_exhaustive()
     }
 }

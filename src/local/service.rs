@@ -14,6 +14,7 @@ use super::account::Account;
 use super::clock::Clock;
 use super::fault::{Fault, FaultKind};
 use super::faults::{Faults, Occasion, Strike};
+use super::frame_log::FrameLog;
 use super::keys::{Issued, Keys, Source};
 use super::ledger::Ledger;
 use super::options::Log;
@@ -43,6 +44,10 @@ pub(crate) struct Service {
     pub(crate) dir: PathBuf,
     pub(crate) clock: Clock,
     pub(crate) patience: Patience,
+    /// Media is taken and not kept.
+    pub(crate) sink: bool,
+    /// Where it is written when which frame has come.
+    pub(crate) frame_log: Option<FrameLog>,
     pub(crate) faults: Faults,
     /// Changes when all connections are to be dropped.
     pub(crate) away: watch::Sender<()>,
@@ -77,6 +82,8 @@ impl Service {
             dir,
             clock,
             patience,
+            sink: false,
+            frame_log: None,
             faults: Faults::default(),
             away: watch::Sender::new(()),
             sessions: AtomicU64::new(0),

@@ -5,6 +5,7 @@
 //! (`put_media`), what a fragment must be (`ingest`), files (`archive`), how an ack looks (`ack`).
 
 mod faults;
+mod keep;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,11 +21,12 @@ use super::ack::{Ack, ErrorId};
 use super::archive::SessionFile;
 use super::clock;
 use super::connection::Connection;
-use super::ingest::{Fragment, Ingest, Refusal, Step, Timecodes};
+use super::ingest::{Fragment, Refusal, Step, Timecodes};
 use super::ledger::Receipt;
 use super::line::{Cut, Hangup};
 use super::outbox::{AckWriter, Gone, Parcel};
 use super::put_media::PutMedia;
+use super::reading::Reading;
 use super::record::FragmentRecord;
 use super::service::Service;
 
@@ -71,7 +73,7 @@ pub(crate) struct Session {
     session: u64,
     connection: Connection,
     timecodes: Timecodes,
-    ingest: Ingest,
+    reading: Reading,
     acks: AckWriter,
     file: Option<SessionFile>,
     /// The fragment that is being received, or that is refused.
@@ -97,11 +99,12 @@ impl Session {
         let Connection { service, name, .. } = &connection;
         let session = service.next_session();
         let acks = AckWriter::new(service, name, session, call.acks, response);
+        let reading = Reading::new(call.timecodes, service.sink);
         Self {
             session,
             connection,
             timecodes: call.timecodes,
-            ingest: Ingest::new(call.timecodes),
+            reading,
             acks,
             file: None,
             current: None,
@@ -153,6 +156,9 @@ impl Session {
             "session of {} {how}; {} fragments",
             self.connection.name, self.fragments
         ));
+        if let Some(log) = &service.frame_log {
+            log.flush();
+        }
         let session = self.session;
         match end {
             Ok(()) => {}
@@ -177,7 +183,7 @@ impl Session {
 
     /// Sends an ERROR ack.
     async fn refuse(&mut self, refusal: Refusal) {
-        let timecode = self.refused_ms.or_else(|| self.ingest.current_ms());
+        let timecode = self.refused_ms.or_else(|| self.reading.current_ms());
         let receipt = self.current.take();
         let ack = Ack::Error {
             id: refusal.id,
@@ -221,7 +227,7 @@ impl Session {
                 }
                 Ok(Some(Err(_))) => return Err(End::Silent("the connection broke off")),
                 Ok(None) => {
-                    if let Some(Step::Complete(fragment)) = self.ingest.finish()? {
+                    if let Some(Step::Complete(fragment)) = self.reading.finish()? {
                         self.complete(fragment).await?;
                     }
                     return Ok(());
@@ -238,12 +244,16 @@ impl Session {
     }
 
     async fn take(&mut self, bytes: &[u8]) -> Result<(), End> {
-        self.ingest.feed(bytes);
+        self.reading.feed(bytes);
+        let Connection { service, name, .. } = &self.connection;
+        if let Some(log) = &service.frame_log {
+            log.write(name, self.session, self.reading.arrivals());
+        }
         loop {
-            let before = self.ingest.current_ms();
-            let step = self.ingest.next(self.connection.service.clock.now_ms());
+            let before = self.reading.current_ms();
+            let step = self.reading.next(self.connection.service.clock.now_ms());
             // Also a fragment that is refused by its first bytes has a number.
-            if let Some(timecode_ms) = self.ingest.current_ms()
+            if let Some(timecode_ms) = self.reading.current_ms()
                 && before != Some(timecode_ms)
             {
                 self.current = Some(self.receipt(timecode_ms));
@@ -287,7 +297,7 @@ impl Session {
 
     /// Tells of tracks that are not what the stream was created for. The service takes them, but who plays them back may not.
     fn compare_media_types(&self) {
-        let (is, says) = (self.ingest.media_type(), self.connection.media_type());
+        let (is, says) = (self.reading.media_type(), self.connection.media_type());
         if let (Some(is), Some(says)) = (is, says)
             && is != says
         {
@@ -308,11 +318,12 @@ impl Session {
             return Err(refused(ErrorId::StreamNotActive, "the stream is deleted"));
         }
         self.fragments += 1;
-        let (sha256, frames) = (hex(&Sha256::digest(&fragment.cluster)), fragment.frames);
+        let frames = fragment.frames;
+        let sha256 = (!service.sink).then(|| hex(&Sha256::digest(&fragment.cluster)));
         service.with_ledger(|ledger, now_ms| {
             ledger.note(&receipt, |reception| {
                 reception.complete_ms = Some(now_ms);
-                reception.sha256 = Some(sha256);
+                reception.sha256 = sha256;
                 reception.frames = frames;
             });
         });
@@ -322,7 +333,7 @@ impl Session {
         }
         let number = &receipt.fragment_number;
         if self.loses_acks() {
-            if let Err(e) = self.store(fragment, &receipt) {
+            if let Err(e) = self.keep(fragment, &receipt) {
                 service.say(&format!("cannot store: {e}"));
             }
             return Err(End::Cut(Cut::Close));
@@ -330,7 +341,7 @@ impl Session {
         self.acks
             .emit(Ack::Received { timecode, number }, Some(&receipt))
             .await?;
-        let persisted = match self.store(fragment, &receipt) {
+        let persisted = match self.keep(fragment, &receipt) {
             Ok(persisted) => persisted,
             Err(e) => {
                 (self.current, self.refused_ms) = (Some(receipt), Some(timecode));
@@ -343,52 +354,6 @@ impl Session {
                 .await?;
         }
         self.half_close()
-    }
-
-    /// Writes a fragment to the file; true if the stream persists fragments at all.
-    fn store(&mut self, fragment: Fragment, receipt: &Receipt) -> std::io::Result<bool> {
-        let Connection {
-            service, name, arn, ..
-        } = &self.connection;
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(SessionFile::create(
-                &service.dir,
-                name,
-                self.ingest.header(),
-            )?),
-        };
-        let offset = file.append(&fragment)?;
-        let retention = service.look(|account| {
-            account
-                .get(name)
-                .map(|stream| stream.description.retention_hours)
-        });
-        let persisted = retention.is_some_and(|hours| hours > 0);
-        let record = FragmentRecord {
-            fragment_number: receipt.fragment_number.clone(),
-            session: file.session(),
-            timecode_ms: fragment.timecode_ms,
-            producer_timestamp_ms: fragment.producer_timestamp_ms,
-            server_timestamp_ms: service.clock.now_ms(),
-            duration_ms: fragment.duration_ms,
-            bytes: fragment.cluster.len() as u64,
-            frames: fragment.frames,
-            tags: fragment.tags,
-            persisted,
-            file: file.path().to_owned(),
-            offset,
-        };
-        file.index(&record)?;
-        service.with_account(|account, _| {
-            if let Ok(stream) = account.find_arn(arn) {
-                stream.remember(record);
-            }
-        });
-        service.with_ledger(|ledger, _| {
-            ledger.note(receipt, |reception| reception.persisted = persisted);
-        });
-        Ok(persisted)
     }
 }
 

@@ -18,6 +18,8 @@ use super::*;
 mod faults;
 #[path = "issued_tests.rs"]
 mod issued;
+#[path = "sink_tests.rs"]
+mod sink;
 
 const LIMIT: Duration = Duration::from_secs(20);
 

@@ -35,6 +35,7 @@ fn help_names_every_option() {
         "dir",
         "external-id",
         "fault",
+        "frame-log",
         "help",
         "idle-ms",
         "listen",
@@ -43,6 +44,7 @@ fn help_names_every_option() {
         "secret-key",
         "session-token",
         "silence-ms",
+        "sink",
         "tls",
         "version",
     ];

@@ -120,7 +120,7 @@ impl Session {
         }
         for byte in bytes.chunks(1) {
             self.take(byte).await?;
-            let Some(half) = self.ingest.frame_half_received() else {
+            let Some(half) = self.reading.frame_half_received() else {
                 continue;
             };
             let due = |kind| frame(kind).filter(|frame| *frame <= half);
