@@ -18,6 +18,8 @@ pub const MAX_KMS_KEY_ID: usize = 2048;
 /// Smallest `storage` that makes sense: a few seconds of a small camera.
 pub const MIN_STORAGE: u64 = 1 << 20;
 
+/// Longest of all durations of a definition but the retention: 136 years, as many seconds as a property can say.
+pub const MAX_DURATION: Duration = Duration::from_secs(u32::MAX as u64);
 /// Least `bandwidth`, in bytes a second: an audio track of telephone quality. Less is a mistake of the unit.
 pub const MIN_BANDWIDTH: u64 = 1000;
 
@@ -256,8 +258,21 @@ impl StreamDefinition {
             ("fragment-duration", self.fragment_duration),
             ("track-timeout", self.track_timeout),
         ];
-        match positive.iter().find(|(_, value)| value.is_zero()) {
-            Some((name, _)) => Err(Invalid::new(*name, "must be more than 0")),
+        if let Some((name, _)) = positive.iter().find(|(_, value)| value.is_zero()) {
+            return Err(Invalid::new(*name, "must be more than 0"));
+        }
+        let shortest = match self.fragmentation {
+            Fragmentation::EachKeyFrame => Duration::ZERO,
+            Fragmentation::AfterDuration(shortest) => shortest,
+        };
+        let others = [
+            ("stop-stream-timeout", self.stop_timeout),
+            ("replay-duration", self.replay_duration),
+            ("fragment-duration", shortest),
+        ];
+        let mut all = positive.into_iter().chain(others);
+        match all.find(|(_, value)| *value > MAX_DURATION) {
+            Some((name, _)) => Err(Invalid::new(name, "must be less than 136 years")),
             None => Ok(()),
         }
     }

@@ -17,11 +17,11 @@ pub(super) fn structure(stats: &Stats) -> gst::Structure {
         (reason.as_str(), count.unwrap_or_default())
     });
     let acks = fields("acks", AckKind::ALL, |kind| {
-        let count = stats.acks.get(&kind).copied();
+        let count = stats.acks.get(kind).copied();
         (kind.as_str(), count.unwrap_or_default())
     });
     let ack_latency = fields("ack-latency", AckKind::MEASURED, |kind| {
-        let measured = stats.ack_latency.get(&kind).copied();
+        let measured = stats.ack_latency.get(kind).copied();
         (kind.as_str(), latency(measured.unwrap_or_default()))
     });
     gst::Structure::builder("application/x-kvssink-stats")
@@ -49,6 +49,8 @@ pub(super) fn structure(stats: &Stats) -> gst::Structure {
             "persisted-latency",
             stats.persisted_latency.map_or(0, millis),
         )
+        .field("callbacks-left-out", stats.callbacks_left_out)
+        .field("callbacks-panicked", stats.callbacks_panicked)
         .field("clock-offset", stats.clock_offset_ms)
         .build()
 }

@@ -81,6 +81,11 @@ impl Patience {
         }
     }
 
+    /// How much is left.
+    pub(crate) fn left(self) -> Duration {
+        self.limit.saturating_sub(self.since.elapsed())
+    }
+
     /// There is some left.
     pub(crate) fn lasts(self) -> bool {
         self.since.elapsed() < self.limit

@@ -14,12 +14,12 @@ use super::{
     credentials::Region,
     exchange::{Acks, Media, MediaChunk, MediaSender, News},
     export::Export,
-    intake::Intake,
+    intake::{Intake, LAST_CALLS},
     signing_clock::SigningClock,
 };
 use crate::{
     producer::{Dispatch, ServiceCallbacks, Shared},
-    session::{Call, Cause, Described, Event, Failure, Input, Output},
+    session::{Call, Cause, Described, Event, Failure, Input, Output, Session},
     time::{Mono, Timestamp},
 };
 
@@ -31,8 +31,8 @@ const FAR: Duration = Duration::from_secs(3600);
 /// How many times `connection_timeout` and `completion_timeout` a call of the control plane may take, whoever does it: its own
 /// limits are below that, with a second attempt and credentials that are fetched before each.
 const CALL_TIMES: u32 = 4;
-/// How long callbacks may take when the stream is over, before whoever waits for it goes on without them.
-const LAST_CALLS: Duration = Duration::from_millis(500);
+/// How long the response has to say why, when the connection takes no media any more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs one stream.
 pub(crate) struct Driver {
@@ -58,6 +58,8 @@ pub(crate) struct Known {
     region_told: bool,
     /// The body of the PutMedia request that is under way; dropped, the request is aborted.
     body: Option<MediaSender>,
+    /// The connection takes no media any more: until when its response may say why.
+    deaf: Option<Mono>,
 }
 
 /// The request that is under way.
@@ -108,7 +110,7 @@ impl Driver {
                 }
             };
             self.storage.look();
-            if self.intake.with(|session| session.is_stopped()) {
+            if self.intake.look(Session::is_stopped) {
                 return self.last_calls().await;
             }
             // What was sent changes what is due: ask again.
@@ -128,16 +130,36 @@ impl Driver {
                     failure.call = Call::PutMedia;
                     self.handle(Input::Failed(&failure));
                 }
-                // The connection takes nothing any more: its response or its failure says why.
-                Woke::Room(false) => self.state.body = None,
+                Woke::Room(false) => {
+                    self.state.body = None;
+                    self.state.deaf = Some(self.clock.now() + LAST_WORDS);
+                }
                 Woke::Room(true) | Woke::Work | Woke::Timer => {}
             }
+            self.give_deaf_up(&mut under_way);
         }
     }
 
     fn next_output(&mut self) -> Output {
-        let output = self.intake.poll(self.callbacks.is_idle());
+        let output = self.intake.poll();
         self.export.pass(output, &self.intake, self.clock.now())
+    }
+
+    /// A connection that takes no media any more is lost, whether its response says so or not.
+    fn give_deaf_up(&mut self, under_way: &mut UnderWay) {
+        if matches!(under_way, UnderWay::Nothing) || self.state.body.is_some() {
+            self.state.deaf = None;
+        }
+        if self
+            .state
+            .deaf
+            .take_if(|until| *until <= self.clock.now())
+            .is_some()
+        {
+            under_way.replace(UnderWay::Nothing);
+            let failure = Failure::lost("the connection takes no more media");
+            self.handle(Input::Failed(&failure));
+        }
     }
 
     /// The last callbacks are made before whoever waits for the end goes on, unless one of them takes too long.
@@ -153,13 +175,12 @@ impl Driver {
 
     async fn wait(&self, under_way: &mut UnderWay, wake: Option<Mono>) -> Woke {
         let now = self.clock.now();
+        let wake = [wake, self.state.deaf].into_iter().flatten().min();
         let delay = wake.map_or(FAR, |at| at.saturating_since(now));
         let delay = self.intake.look_again().map_or(delay, |at| at.min(delay));
         let room = async {
             match &self.state.body {
-                Some(body) if self.intake.with(|session| session.wants_transmit()) => {
-                    body.has_room().await
-                }
+                Some(body) if self.intake.look(Session::wants_transmit) => body.has_room().await,
                 _ => std::future::pending().await,
             }
         };
@@ -206,7 +227,7 @@ impl Driver {
 
     fn call(&self, call: Call) -> UnderWay {
         let (service, kvs) = (Arc::clone(&self.service), Arc::clone(&self.kvs));
-        let content_type = self.intake.with(|session| session.content_type());
+        let content_type = self.intake.look(Session::content_type);
         UnderWay::Call(
             call,
             tokio::spawn(async move {
@@ -307,7 +328,8 @@ pub(crate) async fn in_time<T>(
     answer: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let definition = kvs.definition();
-    let limit = CALL_TIMES * (definition.connection_timeout + definition.completion_timeout);
+    let once = definition.connection_timeout + definition.completion_timeout;
+    let limit = once.saturating_mul(CALL_TIMES);
     let late = || Failure::lost(format!("no answer within {} s", limit.as_secs()));
     let answer = tokio::time::timeout(limit, answer).await;
     answer.unwrap_or_else(|_| Err(late()))
@@ -316,16 +338,25 @@ pub(crate) async fn in_time<T>(
 /// However the loop ends, the stream ends with it and says so.
 impl Drop for Driver {
     fn drop(&mut self) {
+        // Whatever else happens here.
+        let _closed = Closed(Arc::clone(&self.intake));
         self.intake
             .with(|session| session.abandon(self.clock.now()));
         loop {
-            match self.next_output() {
+            match self.intake.poll() {
                 Output::Tell(event) => self.callbacks.tell(event),
                 Output::Wait { .. } => break,
                 _ => {}
             }
         }
-        self.intake.close();
+    }
+}
+
+struct Closed(Arc<Intake>);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

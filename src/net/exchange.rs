@@ -73,7 +73,8 @@ impl From<Bytes> for MediaChunk {
 #[error("PutMedia was given up")]
 pub struct Aborted;
 
-/// The body of PutMedia, chunk by chunk, as it comes. Dropping it tells the session that the connection is lost.
+/// The body of PutMedia, chunk by chunk, as it comes. Dropping it before its end tells the session that the connection is
+/// lost, unless an ack or the end of the response says more within a second.
 ///
 /// Until PutMedia is accepted ([`ServiceCallbacks::put_media`](crate::producer::ServiceCallbacks::put_media) gives [`Acks`]), nothing but the
 /// header comes.
@@ -108,7 +109,8 @@ impl Media {
         (MediaSender { sender, ended }, media)
     }
 
-    /// The next chunk; `None` is the clean end: the last fragment is complete. Cancel safe: no chunk is lost.
+    /// The next chunk; `None` is the clean end, which comes when the acks of the last fragment have
+    /// ([`MediaChunk::ends`]). Cancel safe: no chunk is lost.
     ///
     /// # Errors
     /// [`Aborted`] when the session has given the request up.
@@ -326,7 +328,23 @@ impl AckSender {
         self.0.blocking_send(Ok(ack)).map_err(|_| Aborted)
     }
 
-    /// Ends the request with a failure: the session tries again after a back-off. Waits as [`Self::blocking_send`] does.
+    /// Ends the request with a failure: the session tries again after a back-off. Waits as [`Self::send`] does.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    ///
+    /// ```
+    /// # use gstkvssink::producer::{Aborted, AckSender};
+    /// # async fn f(acks: AckSender) -> Result<(), Aborted> {
+    /// acks.fail("the disk is full").await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn fail(&self, message: impl Into<String>) -> Result<(), Aborted> {
+        let failure = Failure::lost(message);
+        self.0.send(Err(failure)).await.map_err(|_| Aborted)
+    }
+
+    /// [`Self::fail`] for a thread of its own; not for one that runs tokio tasks, where it panics.
     ///
     /// # Errors
     /// As [`Self::send`].

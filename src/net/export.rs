@@ -9,7 +9,10 @@
 //! started, add up. Of their gauges the newest value stands.
 //! Belongs here: names, units, when they are written. Does not belong here: what is counted (`session`).
 
-use std::{thread, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use metrics::{Counter, Gauge, Histogram, Unit};
 
@@ -33,7 +36,7 @@ const LATENCY: &str = "kvs_ack_latency_seconds";
 type Counts = (&'static str, Unit, &'static str, fn(&Stats) -> u64);
 type Gauges = (&'static str, Unit, &'static str, fn(&Stats) -> f64);
 
-const COUNTERS: [Counts; 9] = [
+const COUNTERS: [Counts; 11] = [
     (
         "kvs_frames_total",
         Unit::Count,
@@ -88,6 +91,18 @@ const COUNTERS: [Counts; 9] = [
         "Attempts to open a PutMedia session.",
         |stats| stats.connection_attempts,
     ),
+    (
+        "kvs_callbacks_left_out_total",
+        Unit::Count,
+        "Calls of callbacks that were left out, since callbacks were too slow.",
+        |stats| stats.callbacks_left_out,
+    ),
+    (
+        "kvs_callbacks_panicked_total",
+        Unit::Count,
+        "Calls of callbacks that panicked.",
+        |stats| stats.callbacks_panicked,
+    ),
 ];
 
 const GAUGES: [Gauges; 5] = [
@@ -129,10 +144,12 @@ pub(crate) struct Export {
     counters: [Growing; COUNTERS.len()],
     gauges: [Gauge; GAUGES.len()],
     dropped: [Growing; DropReason::ALL.len()],
-    acks: [Growing; AckKind::ALL.len()],
-    latencies: [Histogram; AckKind::MEASURED.len()],
+    acks: Vec<Growing>,
+    latencies: Vec<Histogram>,
     /// When they are written again, if there is anything new.
     due: Mono,
+    /// The recorder panicked.
+    failed: bool,
 }
 
 /// A counter, and what it has of this stream.
@@ -171,33 +188,38 @@ impl Export {
             counters: COUNTERS.map(counter),
             gauges: GAUGES.map(gauge),
             dropped: DropReason::ALL.map(dropped),
-            acks: AckKind::ALL.map(acks),
-            latencies: AckKind::MEASURED.map(latency),
+            acks: AckKind::ALL.iter().copied().map(acks).collect(),
+            latencies: AckKind::MEASURED.iter().copied().map(latency).collect(),
             due: Mono::ZERO,
+            failed: false,
         }
     }
 
     /// Looks at what the driver does next, and gives it back; a wait may become shorter, so that what has changed is
     /// written, and the rates of a stream that nobody feeds fall.
     pub(crate) fn pass(&mut self, output: Output, intake: &Intake, now: Mono) -> Output {
-        // It may be the recorder that panicked, and a second time would end the process.
-        if thread::panicking() {
+        if self.failed {
             return output;
         }
-        match output {
-            Output::Tell(ref event) => self.tell(event, now),
-            Output::Wait { at, why } => {
-                return match self.refresh(intake, now) {
-                    Some(due) if at.is_none_or(|at| due < at) => Output::Wait {
-                        at: Some(due),
-                        why: "metrics",
-                    },
-                    _ => Output::Wait { at, why },
-                };
+        // The recorder is the application's: if it panics, media goes on without it.
+        let exported = catch_unwind(AssertUnwindSafe(|| match &output {
+            Output::Tell(event) => {
+                self.tell(event, now);
+                None
             }
-            _ => {}
+            Output::Wait { .. } => self.refresh(intake, now),
+            _ => None,
+        }));
+        self.failed = exported.is_err();
+        match (output, exported) {
+            (Output::Wait { at, .. }, Ok(Some(due))) if at.is_none_or(|at| due < at) => {
+                Output::Wait {
+                    at: Some(due),
+                    why: "metrics",
+                }
+            }
+            (output, _) => output,
         }
-        output
     }
 
     fn tell(&mut self, event: &Event, now: Mono) {
@@ -240,7 +262,7 @@ impl Export {
             growing.reach(stats.dropped.get(&reason).copied().unwrap_or_default());
         }
         for (growing, kind) in self.acks.iter_mut().zip(AckKind::ALL) {
-            growing.reach(stats.acks.get(&kind).copied().unwrap_or_default());
+            growing.reach(stats.acks.get(kind).copied().unwrap_or_default());
         }
     }
 }

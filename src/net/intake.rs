@@ -7,19 +7,19 @@
 mod tasks;
 
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     thread::{self, ThreadId},
     time::Duration,
 };
 
 use tokio::sync::Notify;
 
-use super::clock::Clock;
+use super::clock::{Clock, Patience};
 use crate::{
     definition::Invalid,
     fragment::DropReason,
     media::{Frame, Track, TrackNumber},
-    producer::is_called_back,
+    producer::{Troubles, is_called_back},
     session::{
         EventMetadata, Input, InvalidMetadata, Output, Refused, Session, Stats, StreamError,
     },
@@ -28,11 +28,14 @@ use crate::{
 
 /// Longest sleep of a waiting thread before it looks again, so that a wake-up that never came costs no more.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How long callbacks may take when an end was reached, before whoever waits for it goes on without them.
+pub(crate) const LAST_CALLS: Duration = Duration::from_millis(500);
 /// Shortest suspend that counts; less may be the time between the readings of two clocks.
 const SHORTEST_SUSPEND: Duration = Duration::from_secs(1);
 
 /// Why a frame was not taken.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PutError {
     /// The wait for room was interrupted ([`crate::producer::Stream::interrupt`]), or a callback would have to wait; the
     /// frame is given back.
@@ -45,6 +48,7 @@ pub enum PutError {
 
 /// Why what was waited for did not come.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum WaitError {
     /// The caller did not want to wait any longer, or is a callback; the stream goes on.
     #[error("the wait was given up")]
@@ -70,42 +74,131 @@ pub(crate) struct Intake {
     driver: ThreadId,
     /// The id of its callbacks.
     id: u64,
+    troubles: Arc<Troubles>,
 }
 
 struct State {
     session: Session,
-    /// Whoever waits for room returns at once.
+    /// Whoever waits for room, or for a drain, returns at once.
     interrupted: bool,
-    /// Everything that happened so far was told to the callbacks.
-    told: bool,
+    /// Drains whose event, and all before it, was told to the callbacks.
+    told: u64,
+    /// Since when a drain is over whose event was not told.
+    untold: Option<Mono>,
+    /// Threads and tasks that wait for a drain.
+    draining: usize,
+    /// A drain was begun that nobody waits for.
+    begun: bool,
     /// The driver has gone.
     closed: bool,
     /// The suspended time that the session knows of.
     suspended: Duration,
+    seen: Seen,
+}
+
+/// What others wait for, as it was when they were woken last.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Seen {
+    room: u64,
+    waiting: (u64, bool),
+    drains: u64,
+    told: u64,
+    ended: bool,
+    ready: bool,
 }
 
 impl State {
+    fn new(session: Session) -> Self {
+        Self {
+            session,
+            interrupted: false,
+            told: 0,
+            untold: None,
+            draining: 0,
+            begun: false,
+            closed: false,
+            suspended: Duration::ZERO,
+            seen: Seen::default(),
+        }
+    }
+
     /// The stream is ready, or has ended.
     fn readiness(&self) -> Option<Result<(), WaitError>> {
         match self.session.ended() {
-            _ if self.session.is_ready() => Some(Ok(())),
             Some(Err(error)) => Some(Err(WaitError::Failed(error.clone()))),
-            _ if self.session.is_stopped() => Some(Err(WaitError::Interrupted)),
+            _ if self.session.is_ready() => Some(Ok(())),
+            _ if self.session.is_stopped() || self.interrupted => Some(Err(WaitError::Interrupted)),
             _ => None,
+        }
+    }
+
+    /// How the end came out that was asked for after so many drains. The end for good, and an error, which is one, are only
+    /// over when the driver has told them and gone; a drain when it and what happened before it was told.
+    fn outcome(&self, drains: u64, stop: bool) -> Option<Result<(), WaitError>> {
+        if self.closed {
+            let outcome = self.session.ended().cloned().unwrap_or(Ok(()));
+            return Some(outcome.map_err(WaitError::Failed));
+        }
+        (!stop && self.told > drains).then_some(Ok(()))
+    }
+
+    /// A drain is over; callbacks have a moment to be told of it.
+    fn wait_for_callbacks(&mut self, now: Mono) {
+        if self.session.drains() == self.told {
+            self.untold = None;
+            return;
+        }
+        let since = *self.untold.get_or_insert(now);
+        if now.saturating_since(since) >= LAST_CALLS {
+            self.told = self.session.drains();
+            self.untold = None;
+        }
+    }
+
+    /// Something happened since the last look that others may wait for.
+    fn has_changed(&mut self) -> bool {
+        let now = Seen {
+            room: self.session.room(),
+            waiting: self.session.waiting(),
+            drains: self.session.drains(),
+            told: self.told,
+            ended: self.session.ended().is_some(),
+            ready: self.session.is_ready(),
+        };
+        let before = std::mem::replace(&mut self.seen, now);
+        let room = now.room;
+        room > before.room || now != Seen { room, ..before }
+    }
+}
+
+impl State {
+    /// Whoever cannot wait is told an error that there is, else that it did not wait.
+    fn not_waiting(&self) -> WaitError {
+        match self.session.ended() {
+            Some(Err(error)) => WaitError::Failed(error.clone()),
+            _ => WaitError::Interrupted,
+        }
+    }
+
+    /// Somebody does not wait for a drain any more. When nobody does, it is forgotten.
+    fn end_waits(&mut self) {
+        self.draining -= 1;
+        if self.draining == 0 && !self.begun {
+            self.session.resume();
         }
     }
 }
 
 impl Intake {
-    pub(crate) fn new(session: Session, clock: Clock, driver: ThreadId, id: u64) -> Self {
+    pub(crate) fn new(
+        session: Session,
+        clock: Clock,
+        driver: ThreadId,
+        id: u64,
+        troubles: Arc<Troubles>,
+    ) -> Self {
         Self {
-            state: Mutex::new(State {
-                session,
-                interrupted: false,
-                told: false,
-                closed: false,
-                suspended: Duration::ZERO,
-            }),
+            state: Mutex::new(State::new(session)),
             changed: Condvar::new(),
             changed_for_tasks: Notify::new(),
             tasks: AtomicUsize::new(0),
@@ -113,6 +206,7 @@ impl Intake {
             clock,
             driver,
             id,
+            troubles,
         }
     }
 
@@ -122,19 +216,23 @@ impl Intake {
     }
 
     /// Waits until the stream is ready, or has ended: then why.
-    pub(crate) fn wait_ready(&self, go_on: impl Fn() -> bool) -> Result<(), WaitError> {
+    pub(crate) fn wait_ready(&self, patience: Patience) -> Result<(), WaitError> {
         let may_wait = !self.called_back();
         let mut state = self.lock();
         loop {
             if let Some(readiness) = state.readiness() {
                 return readiness;
             }
-            if !may_wait || state.interrupted || !go_on() {
+            if !may_wait || !patience.lasts() {
                 return Err(WaitError::Interrupted);
             }
-            self.work.notify_one();
-            state = self.wait(state);
+            state = self.wait(state, patience.left());
         }
+    }
+
+    /// What callbacks missed.
+    pub(crate) fn troubles(&self) -> Arc<Troubles> {
+        Arc::clone(&self.troubles)
     }
 
     fn notify_changed(&self) {
@@ -147,8 +245,7 @@ impl Intake {
         let may_wait = !self.called_back();
         let mut state = self.lock();
         while may_wait && !state.interrupted && !state.session.has_room(track, bytes, key) {
-            self.work.notify_one();
-            state = self.wait(state);
+            state = self.wait(state, LOOK_AGAIN);
         }
     }
 
@@ -183,8 +280,7 @@ impl Intake {
             if state.interrupted || !may_wait {
                 return Err(PutError::Interrupted(frame));
             }
-            self.work.notify_one();
-            state = self.wait(state);
+            state = self.wait(state, LOOK_AGAIN);
         }
         self.taken(state);
         Ok(())
@@ -252,7 +348,8 @@ impl Intake {
 
     /// What one thread does may be what the driver, or the thread of another track, waits for.
     fn act<T>(&self, act: impl FnOnce(&mut Session) -> T) -> T {
-        let outcome = self.with(act);
+        let outcome = act(&mut self.lock().session);
+        self.notify_changed();
         self.work.notify_one();
         outcome
     }
@@ -263,77 +360,114 @@ impl Intake {
         self.notify_changed();
     }
 
-    /// Wakes whoever waits in [`Self::end`], so that it asks `go_on` again.
-    pub(crate) fn wake(&self) {
-        // Under the lock: a waiter is either before its question or asleep, never between.
-        let _state = self.lock();
-        self.notify_changed();
-    }
-
     /// Asks for the end of what was put so far, and does not wait for it.
     pub(crate) fn begin_drain(&self, limit: Duration) {
         let now = self.clock.now();
-        self.lock().session.end(now, now + limit, false);
+        let mut state = self.lock();
+        state.begun = true;
+        state.session.end(now, now + limit, false);
+        drop(state);
         self.work.notify_one();
     }
 
-    /// The end that was asked for is not wanted any more.
+    /// The end that was asked for is not wanted any more, unless somebody waits for it.
     pub(crate) fn resume(&self) {
-        self.lock().session.resume();
+        let mut state = self.lock();
+        state.begun = false;
+        if state.draining == 0 {
+            state.session.resume();
+        }
+        drop(state);
         self.work.notify_one();
     }
 
-    /// Asks for the end and waits for its outcome, as long as `go_on` says so; without `stop` only while nobody interrupts.
-    pub(crate) fn end(
-        &self,
-        limit: Duration,
-        stop: bool,
-        mut go_on: impl FnMut() -> bool,
-    ) -> Result<(), WaitError> {
+    /// Asks for an end: after how many drains that was.
+    fn begin_end(&self, state: &mut State, limit: Duration, stop: bool) -> u64 {
+        // A suspend that was before does not count for this end.
+        let now = self.notice_suspend(state);
+        let drains = state.session.drains();
+        state.session.end(now, now + limit, stop);
+        self.work.notify_one();
+        drains
+    }
+
+    /// Asks for the end of what was put so far, and waits until everything is PERSISTED.
+    pub(crate) fn drain(&self, limit: Duration) -> Result<(), WaitError> {
+        let mut state = self.lock();
+        if self.called_back() || state.interrupted {
+            return Err(state.not_waiting());
+        }
+        let drains = self.begin_end(&mut state, limit, false);
+        state.draining += 1;
+        let outcome = loop {
+            match state.outcome(drains, false) {
+                Some(outcome) => break outcome,
+                None if state.interrupted => break Err(WaitError::Interrupted),
+                None => state = self.wait(state, LOOK_AGAIN),
+            }
+        };
+        state.end_waits();
+        outcome
+    }
+
+    /// Asks for the end for good, and waits for it.
+    pub(crate) fn stop(&self, limit: Duration, patience: Patience) -> Result<(), WaitError> {
         let may_wait = !self.called_back();
         let mut state = self.lock();
-        // A suspend that was before does not count for this end.
-        let now = self.notice_suspend(&mut state);
-        state.session.end(now, now + limit, stop);
-        state.told = false;
-        self.work.notify_one();
+        self.begin_end(&mut state, limit, true);
         loop {
-            let outcome = state.session.ended().cloned();
-            // The end for good, and an error, which is one, are only over when the driver has told them and gone; a drain
-            // when what happened before it was told.
-            if state.closed || (!stop && state.told && matches!(outcome, Some(Ok(())))) {
-                return Ok(outcome.unwrap_or(Ok(()))?);
+            if let Some(outcome) = state.outcome(u64::MAX, true) {
+                return outcome;
             }
-            if !may_wait || (!stop && state.interrupted) || !go_on() {
-                state.session.resume();
-                return match outcome {
-                    Some(outcome) => Ok(outcome?),
-                    None => Err(WaitError::Interrupted),
-                };
+            if !may_wait || !patience.lasts() {
+                return Err(state.not_waiting());
             }
-            state = self.wait(state);
+            state = self.wait(state, patience.left());
         }
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.lock().session.stats(self.clock.now())
+        let mut stats = self.lock().session.stats(self.clock.now());
+        (stats.callbacks_left_out, stats.callbacks_panicked) = self.troubles.counts();
+        stats
     }
 
-    /// For the driver: what to do under the lock. Wakes the others, since it may have made room.
-    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Session) -> T) -> T {
-        let outcome = act(&mut self.lock().session);
+    /// For the callbacks: a drain was told.
+    pub(crate) fn drain_told(&self) {
+        let mut state = self.lock();
+        state.told = (state.told + 1).min(state.session.drains());
+        drop(state);
         self.notify_changed();
+    }
+
+    /// For the driver: what to do under the lock. Wakes the others if it has changed what they wait for.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Session) -> T) -> T {
+        let mut state = self.lock();
+        let outcome = act(&mut state.session);
+        let changed = state.has_changed();
+        drop(state);
+        if changed {
+            self.notify_changed();
+        }
         outcome
     }
 
-    /// For the driver: what the session wants next. When it is a wait, and `all_told`, all that came before was told.
-    pub(crate) fn poll(&self, all_told: bool) -> Output {
+    /// For the driver: a look that changes nothing.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Session) -> T) -> T {
+        look(&self.lock().session)
+    }
+
+    /// For the driver: what the session wants next.
+    pub(crate) fn poll(&self) -> Output {
         let mut state = self.lock();
         let now = self.notice_suspend(&mut state);
         let output = state.session.poll(now);
-        state.told = all_told && matches!(output, Output::Wait { .. });
+        state.wait_for_callbacks(now);
+        let changed = state.has_changed();
         drop(state);
-        self.notify_changed();
+        if changed {
+            self.notify_changed();
+        }
         output
     }
 
@@ -367,10 +501,16 @@ impl Intake {
         now
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    /// Waits until something has changed, at most so long.
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>, limit: Duration) -> MutexGuard<'a, State> {
+        // From now on: what is less than it was before is not news.
+        if state.has_changed() {
+            // But of whoever waits for room the driver must know.
+            self.work.notify_one();
+        }
         let (state, waited) = self
             .changed
-            .wait_timeout(state, LOOK_AGAIN)
+            .wait_timeout(state, limit.min(LOOK_AGAIN))
             .unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
             // The driver looks again, too: its timers stand still in a suspend, after which something may long be due.
@@ -415,14 +555,14 @@ mod tests {
         prepare(&mut session);
         let clock = Clock::after_suspend_of(TIME);
         (
-            Intake::new(session, clock, thread::current().id(), 0),
+            Intake::new(session, clock, thread::current().id(), 0, Arc::default()),
             clock,
         )
     }
 
     fn next_wait(intake: &Intake) -> Option<Mono> {
         loop {
-            if let Output::Wait { at, .. } = intake.poll(true) {
+            if let Output::Wait { at, .. } = intake.poll() {
                 return at;
             }
         }
@@ -440,7 +580,7 @@ mod tests {
     #[test]
     fn an_end_that_is_asked_for_after_a_suspend_has_its_time_from_then_on() {
         let (intake, clock) = suspended(|_| ());
-        let waited = intake.end(TIME, true, || true);
+        let waited = intake.stop(TIME, Patience::of(TIME));
         assert_eq!(waited, Err(WaitError::Interrupted));
         let at = next_wait(&intake);
         assert!(at.is_some() && at <= Some(clock.now() + TIME), "{at:?}");

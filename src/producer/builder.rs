@@ -194,9 +194,7 @@ impl ProducerBuilder {
             check_tag(name, value)?;
         }
         let runtime = Runtime::start(&self.name)?;
-        let shared = Shared::new(Storage::new(self.storage), self.client, |task| {
-            runtime.spawn(task);
-        });
+        let shared = Shared::new(Storage::new(self.storage), self.client);
         Ok(Producer {
             runtime,
             service: self.service,

@@ -1,7 +1,7 @@
 //! [`StreamCallbacks`] and [`ClientCallbacks`]: what a stream, and a producer, tell their application. Every method has a
 //! default, so implement what you need.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Dispatch,
@@ -18,7 +18,7 @@ use crate::{
 ///
 /// Called one at a time and in order, without a lock held, on a thread that is there for it: a slow callback delays those
 /// after it, never the upload. At most 1024 calls wait; then they are left out, counted, and told
-/// ([`Self::calls_left_out`]). A panic is counted ([`super::Stream::troubles`]) and goes no further. What waits otherwise
+/// ([`Self::calls_left_out`]). A panic is counted (`callbacks_panicked` in [`Stats`]) and goes no further. What waits otherwise
 /// ([`super::Stream::put_frame`] offline, `drain`, `stop`) does not wait in a callback of the same stream.
 ///
 /// ```
@@ -155,7 +155,8 @@ pub trait StreamCallbacks: Send + Sync + 'static {
     /// ```
     fn fragment_dropped(&self, timecode: Timecode, reason: DropReason, frames: u64) {}
 
-    /// No frame came for 10 s, and everything is sent: the connection is closed until there is something to send.
+    /// No frame came for 10 s, and everything is sent: its last acks are awaited, then the connection is closed until there is
+    /// something to send.
     ///
     /// ```
     /// use gstkvssink::producer::StreamCallbacks;
@@ -343,7 +344,8 @@ pub trait StreamCallbacks: Send + Sync + 'static {
     /// ```
     fn error(&self, error: &StreamError) {}
 
-    /// The stream has ended. Last call.
+    /// The stream has ended. Last call; before [`super::Stream::stop`] returns, unless callbacks take more than half a second
+    /// then.
     ///
     /// ```
     /// use gstkvssink::producer::{Stats, StreamCallbacks};
@@ -456,7 +458,8 @@ impl Told for Event {
 
 /// What concerns all streams of a producer.
 ///
-/// Called as [`StreamCallbacks`] are, on a thread of their own.
+/// Called as [`StreamCallbacks`] are, on another thread. There are so few of them that those that panic or are left out are
+/// not counted.
 ///
 /// ```
 /// use gstkvssink::producer::ClientCallbacks;
@@ -552,12 +555,7 @@ pub(crate) struct Shared {
 struct Client(Dispatch<OfClient>);
 
 impl Shared {
-    /// `spawn` runs a task on the producer's thread.
-    pub(super) fn new(
-        storage: Storage,
-        callbacks: Arc<dyn ClientCallbacks>,
-        spawn: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>),
-    ) -> Self {
+    pub(super) fn new(storage: Storage, callbacks: Arc<dyn ClientCallbacks>) -> Self {
         let call = move |told: &OfClient| match *told {
             OfClient::Ready => callbacks.ready(),
             OfClient::StoragePressure { bytes, storage } => {
@@ -566,9 +564,8 @@ impl Shared {
             OfClient::Closed => callbacks.closed(),
             OfClient::LeftOut => {}
         };
-        let dispatch = Dispatch::queued(0, call, || ());
-        let ready = dispatch.clone();
-        spawn(Box::pin(async move { ready.tell(OfClient::Ready) }));
+        let dispatch = Dispatch::queued(0, Arc::default(), call, || ());
+        dispatch.tell(OfClient::Ready);
         let client = Arc::new(Client(dispatch));
         Self { storage, client }
     }

@@ -9,13 +9,19 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 /// Most calls that wait for a slow callback. Acks of a busy stream come some twenty times a second.
 pub(crate) const MAX_WAITING: usize = 1024;
+/// How long the thread of callbacks stays when there is nothing to tell: acks come a few times a second.
+const LINGER: Duration = Duration::from_secs(1);
+/// Its name; Linux keeps 15 bytes of it.
+const THREAD: &str = "kvs-callbacks";
 
 thread_local! {
     /// Whose callback runs on this thread; 0: none.
@@ -41,6 +47,23 @@ pub(crate) enum Weight {
     Last,
 }
 
+/// Calls that an application missed, or that went wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Troubles {
+    left_out: AtomicU64,
+    panicked: AtomicU64,
+}
+
+impl Troubles {
+    /// Calls that were left out since callbacks were too slow, and those that panicked.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (
+            self.left_out.load(Ordering::Relaxed),
+            self.panicked.load(Ordering::Relaxed),
+        )
+    }
+}
+
 /// The callbacks of one stream, or of a producer. Clones share the queue.
 pub(crate) struct Dispatch<T>(Arc<Inner<T>>);
 
@@ -56,43 +79,54 @@ struct Inner<T> {
     call: Box<dyn Fn(&T) + Send + Sync>,
     /// `None`: they are called where they are told.
     queue: Option<Mutex<Queue<T>>>,
+    /// Something was told.
+    told: Condvar,
     /// Nothing waits any more.
     idle: Box<dyn Fn() + Send + Sync>,
-    left_out: AtomicU64,
-    panicked: AtomicU64,
+    troubles: Arc<Troubles>,
 }
 
 struct Queue<T> {
     waiting: VecDeque<T>,
     /// Left out since the last call.
     left_out: u64,
-    /// Somebody calls.
-    runs: bool,
+    /// There is a thread for them.
+    thread: bool,
+    /// A call is under way.
+    calls: bool,
 }
 
 impl<T: Told> Dispatch<T> {
     /// Calls where it is told: for callbacks of our own, which do not wait.
-    pub(crate) fn inline(id: u64, call: impl Fn(&T) + Send + Sync + 'static) -> Self {
-        Self::of(id, call, None, || ())
+    #[cfg(any(feature = "plugin", test))]
+    pub(crate) fn inline(
+        id: u64,
+        troubles: Arc<Troubles>,
+        call: impl Fn(&T) + Send + Sync + 'static,
+    ) -> Self {
+        Self::of(id, troubles, call, None, || ())
     }
 
-    /// Calls on a thread of the runtime that is there for what waits; one at a time. `idle` is called when nothing waits any
-    /// more.
+    /// Calls on a thread that is there while there is something to tell; one at a time. `idle` is called when nothing waits
+    /// any more.
     pub(crate) fn queued(
         id: u64,
+        troubles: Arc<Troubles>,
         call: impl Fn(&T) + Send + Sync + 'static,
         idle: impl Fn() + Send + Sync + 'static,
     ) -> Self {
         let queue = Queue {
             waiting: VecDeque::new(),
             left_out: 0,
-            runs: false,
+            thread: false,
+            calls: false,
         };
-        Self::of(id, call, Some(Mutex::new(queue)), idle)
+        Self::of(id, troubles, call, Some(Mutex::new(queue)), idle)
     }
 
     fn of(
         id: u64,
+        troubles: Arc<Troubles>,
         call: impl Fn(&T) + Send + Sync + 'static,
         queue: Option<Mutex<Queue<T>>>,
         idle: impl Fn() + Send + Sync + 'static,
@@ -101,9 +135,9 @@ impl<T: Told> Dispatch<T> {
             id,
             call: Box::new(call),
             queue,
+            told: Condvar::new(),
             idle: Box::new(idle),
-            left_out: AtomicU64::new(0),
-            panicked: AtomicU64::new(0),
+            troubles,
         }))
     }
 
@@ -119,55 +153,70 @@ impl<T: Told> Dispatch<T> {
         };
         if queue.waiting.len() >= full {
             queue.left_out += 1;
-            self.0.left_out.fetch_add(1, Ordering::Relaxed);
+            self.0.troubles.left_out.fetch_add(1, Ordering::Relaxed);
             return;
         }
         queue.waiting.push_back(told);
-        if std::mem::replace(&mut queue.runs, true) {
-            return;
+        if std::mem::replace(&mut queue.thread, true) {
+            drop(queue);
+            return self.0.told.notify_one();
         }
         drop(queue);
         let inner = Arc::clone(&self.0);
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || inner.run())),
-            // The runtime is gone: whoever tells now is its last.
-            Err(_) => inner.run(),
+        let thread = thread::Builder::new().name(THREAD.to_owned());
+        if thread.spawn(move || inner.run()).is_err() {
+            // The system gives no thread: better late than never.
+            self.0.run();
         }
     }
 
     /// Everything that was told was called.
     pub(crate) fn is_idle(&self) -> bool {
-        self.0.queue().is_none_or(|queue| !queue.runs)
-    }
-
-    /// Calls that were left out since callbacks were too slow, and those that panicked.
-    pub(crate) fn troubles(&self) -> (u64, u64) {
-        let Inner {
-            left_out, panicked, ..
-        } = &*self.0;
-        (
-            left_out.load(Ordering::Relaxed),
-            panicked.load(Ordering::Relaxed),
-        )
+        let is_idle = |queue: MutexGuard<'_, Queue<T>>| queue.waiting.is_empty() && !queue.calls;
+        self.0.queue().is_none_or(is_idle)
     }
 }
 
 impl<T: Told> Inner<T> {
+    /// Until nothing came for a while.
     fn run(&self) {
         while let Some(told) = self.next() {
             self.call(&told);
+            if self.ended_call() {
+                (self.idle)();
+            }
         }
-        (self.idle)();
     }
 
     fn next(&self) -> Option<T> {
         let mut queue = self.queue()?;
-        if queue.left_out > 0 && queue.waiting.len() < MAX_WAITING {
-            return Some(T::left_out(std::mem::take(&mut queue.left_out)));
+        loop {
+            if queue.left_out > 0 && queue.waiting.len() < MAX_WAITING {
+                queue.calls = true;
+                return Some(T::left_out(std::mem::take(&mut queue.left_out)));
+            }
+            if let Some(next) = queue.waiting.pop_front() {
+                queue.calls = true;
+                return Some(next);
+            }
+            let waited;
+            (queue, waited) = self
+                .told
+                .wait_timeout(queue, LINGER)
+                .unwrap_or_else(PoisonError::into_inner);
+            if waited.timed_out() && queue.waiting.is_empty() {
+                queue.thread = false;
+                return None;
+            }
         }
-        let next = queue.waiting.pop_front();
-        queue.runs = next.is_some();
-        next
+    }
+
+    /// True when nothing waits.
+    fn ended_call(&self) -> bool {
+        self.queue().is_none_or(|mut queue| {
+            queue.calls = false;
+            queue.waiting.is_empty()
+        })
     }
 
     fn call(&self, told: &T) {
@@ -175,8 +224,10 @@ impl<T: Told> Inner<T> {
         // What a callback leaves behind when it panics is its own; the queue goes on.
         let called = catch_unwind(AssertUnwindSafe(|| (self.call)(told)));
         RUNNING.set(before);
-        if called.is_err() {
-            self.panicked.fetch_add(1, Ordering::Relaxed);
+        if let Err(payload) = called {
+            // Its own end may panic, too.
+            std::mem::forget(payload);
+            self.troubles.panicked.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -232,6 +283,7 @@ mod tests {
         let (may_begin, called) = (Mutex::new(Some(may_begin)), Mutex::new(called));
         let dispatch = Dispatch::queued(
             id,
+            Arc::default(),
             move |word| {
                 if let Some(may_begin) = may_begin.lock().unwrap().take() {
                     may_begin.recv().unwrap();
@@ -243,8 +295,8 @@ mod tests {
         (dispatch, begin, calls)
     }
 
-    #[tokio::test]
-    async fn a_slow_callback_delays_nobody_and_what_it_misses_is_counted() {
+    #[test]
+    fn a_slow_callback_delays_nobody_and_what_it_misses_is_counted() {
         let (dispatch, begin, calls) = slow(1);
         let many = MAX_WAITING as u64 + 10;
         for n in 0..=many {
@@ -253,19 +305,15 @@ mod tests {
         dispatch.tell(Word::Loss(7));
         dispatch.tell(Word::End);
         assert!(!dispatch.is_idle());
-        let (left_out, panicked) = dispatch.troubles();
+        let (left_out, panicked) = dispatch.0.troubles.counts();
         // The first one may have been taken out before the queue was full, or not.
         assert!((10..=11).contains(&left_out), "{left_out}");
         assert_eq!(panicked, 0);
         begin.send(()).unwrap();
-        let called = tokio::task::spawn_blocking(move || {
-            let mut called = Vec::new();
-            while called.last().is_none_or(|last| last != "End") {
-                called.push(calls.recv().unwrap());
-            }
-            called
-        });
-        let called = called.await.unwrap();
+        let mut called = Vec::new();
+        while called.last().is_none_or(|last| last != "End") {
+            called.push(calls.recv().unwrap());
+        }
         let acks: Vec<_> = called
             .iter()
             .filter(|call| call.starts_with("Ack"))
@@ -279,8 +327,8 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn a_panic_is_counted_and_the_next_call_made() {
+    #[test]
+    fn a_panic_is_counted_and_the_next_call_made() {
         for queued in [true, false] {
             let (called, calls) = mpsc::channel();
             let called = Mutex::new(called);
@@ -290,24 +338,22 @@ mod tests {
             };
             let (idle, is_idle) = mpsc::channel();
             let dispatch = match queued {
-                true => Dispatch::queued(1, call, move || idle.send(()).unwrap()),
-                false => Dispatch::inline(1, call),
+                true => Dispatch::queued(1, Arc::default(), call, move || {
+                    idle.send(()).unwrap_or_default()
+                }),
+                false => Dispatch::inline(1, Arc::default(), call),
             };
             for n in 0..3 {
                 dispatch.tell(Word::Ack(n));
             }
-            let all = tokio::task::spawn_blocking(move || {
-                for _ in 0..3 {
-                    calls.recv().unwrap();
-                }
-                // It may be so after each of them.
-                let _ = queued.then(|| is_idle.recv().unwrap());
-            });
-            all.await.unwrap();
-            while !dispatch.is_idle() {
-                tokio::task::yield_now().await;
+            for _ in 0..3 {
+                calls.recv().unwrap();
             }
-            assert_eq!(dispatch.troubles(), (0, 1));
+            while queued && !dispatch.is_idle() {
+                // It may be so after each of them.
+                is_idle.recv().unwrap();
+            }
+            assert_eq!(dispatch.0.troubles.counts(), (0, 1));
         }
     }
 
@@ -315,7 +361,7 @@ mod tests {
     fn a_callback_knows_whose_it_is() {
         let (called, calls) = mpsc::channel();
         let called = Mutex::new(called);
-        let dispatch = Dispatch::inline(5, move |_: &Word| {
+        let dispatch = Dispatch::inline(5, Arc::default(), move |_: &Word| {
             let known = (is_called_back(5), is_called_back(6));
             called.lock().unwrap().send(known).unwrap();
         });

@@ -44,7 +44,7 @@ use std::{
 pub use builder::{DEFAULT_NAME, DEFAULT_STORAGE, ProducerBuilder};
 pub use callbacks::{ClientCallbacks, StreamCallbacks};
 pub(crate) use callbacks::{Shared, tell};
-pub(crate) use dispatch::{Dispatch, is_called_back};
+pub(crate) use dispatch::{Dispatch, Troubles, is_called_back};
 pub use metrics::ProducerMetrics;
 pub use service::{
     Aborted, AckSender, Acks, Answer, Configured, Keys, KinesisVideo, Media, MediaChunk,
@@ -78,7 +78,7 @@ pub use crate::{
 };
 use crate::{
     net::{Clock, Driver, Export, Intake, Runtime, SigningClock},
-    session::Session,
+    session::{Event, Session},
 };
 
 /// A source of streams, with a thread of its own on which they are sent. Streams outlive it; the thread ends with the last.
@@ -159,13 +159,14 @@ impl Producer {
         callbacks: Arc<dyn StreamCallbacks>,
     ) -> Result<Stream, Invalid> {
         self.open(definition, |id, intake| {
-            let intake = Arc::downgrade(intake);
+            let waiting = Arc::downgrade(intake);
             let idle = move || {
-                if let Some(intake) = intake.upgrade() {
+                if let Some(intake) = waiting.upgrade() {
                     intake.wake_driver();
                 }
             };
-            Dispatch::queued(id, move |event| tell(&*callbacks, event), idle)
+            let call = told(callbacks, intake);
+            Dispatch::queued(id, intake.troubles(), call, idle)
         })
     }
 
@@ -181,15 +182,15 @@ impl Producer {
         if !inline {
             return self.create_stream_with(definition, callbacks);
         }
-        self.open(definition, |id, _| {
-            Dispatch::inline(id, move |event| tell(&*callbacks, event))
+        self.open(definition, |id, intake| {
+            Dispatch::inline(id, intake.troubles(), told(callbacks, intake))
         })
     }
 
     fn open(
         &self,
         mut definition: StreamDefinition,
-        callbacks: impl FnOnce(u64, &Arc<Intake>) -> Dispatch<crate::session::Event>,
+        callbacks: impl FnOnce(u64, &Arc<Intake>) -> Dispatch<Event>,
     ) -> Result<Stream, Invalid> {
         for (name, value) in &self.tags {
             let tags = &mut definition.tags;
@@ -203,7 +204,8 @@ impl Producer {
         let share = self.shared.storage.share();
         let share_id = share.id();
         let session = Session::with_share(definition, share, fastrand::u64(..));
-        let intake = Arc::new(Intake::new(session, clock, self.runtime.thread(), id));
+        let (thread, troubles) = (self.runtime.thread(), Arc::default());
+        let intake = Arc::new(Intake::new(session, clock, thread, id, troubles));
         let needed = Arc::downgrade(&intake);
         self.shared.storage.on_need(share_id, move || {
             if let Some(intake) = needed.upgrade() {
@@ -222,16 +224,16 @@ impl Producer {
             state: Default::default(),
         };
         self.streams().push(Arc::downgrade(&intake));
-        let callbacks = driver.callbacks.clone();
         self.runtime.spawn(driver.run());
-        Ok(Stream::new(intake, callbacks, stop_timeout))
+        Ok(Stream::new(intake, stop_timeout))
     }
 
     /// DeleteStream: a stream of this name, and all that is stored of it. One attempt. Waits for the answer, at most four
     /// times `connection_timeout` and `completion_timeout` of a [`StreamDefinition`]; not for tasks.
     ///
     /// # Errors
-    /// [`Failure`]: it was refused, there was no answer, or a setting cannot work.
+    /// [`Failure`]: it was refused, there was no answer, a setting cannot work, or the caller is a method of
+    /// [`ServiceCallbacks`].
     ///
     /// ```no_run
     /// use gstkvssink::producer::{Producer, StreamName};
@@ -242,6 +244,13 @@ impl Producer {
     /// # Ok(()) }
     /// ```
     pub fn delete_stream(&self, name: &StreamName) -> Result<(), Failure> {
+        if std::thread::current().id() == self.runtime.thread() {
+            let message = "it would wait for itself: use delete_stream_in_task";
+            return Err(Failure {
+                call: Call::Delete,
+                ..Failure::lost(message)
+            });
+        }
         let (answer, answered) = mpsc::channel();
         // Nobody waits for it any more: not an error.
         self.delete(name, move |outcome| drop(answer.send(outcome)))?;
@@ -321,11 +330,34 @@ impl Producer {
     }
 }
 
-/// The producer's thread has failed.
+/// Calls these callbacks, and says when a drain was told.
+fn told(
+    callbacks: Arc<dyn StreamCallbacks>,
+    intake: &Arc<Intake>,
+) -> impl Fn(&Event) + Send + Sync + 'static {
+    let intake = Arc::downgrade(intake);
+    move |event| {
+        // Also when it panics.
+        let _told = matches!(event, Event::Drained).then(|| Told(intake.clone()));
+        tell(&*callbacks, event);
+    }
+}
+
+struct Told(Weak<Intake>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(intake) = self.0.upgrade() {
+            intake.drain_told();
+        }
+    }
+}
+
+/// The call has panicked.
 fn gone() -> Failure {
     Failure {
         call: Call::Delete,
-        ..Failure::lost("the producer's thread is gone")
+        ..Failure::lost("the request ended: it panicked")
     }
 }
 

@@ -48,13 +48,12 @@ pub trait ServiceCallbacks: Send + Sync + 'static {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use gstkvssink::producer::{Answer, Described, KinesisVideo, ServiceCallbacks, StreamStatus};
+    /// use gstkvssink::producer::{Answer, Described, KinesisVideo, ServiceCallbacks};
     ///
     /// struct Own;
     /// impl ServiceCallbacks for Own {
     ///     fn describe_stream<'a>(&'a self, _: &'a KinesisVideo) -> Answer<'a, Described> {
-    ///         let retention = Duration::from_secs(7200);
-    ///         Box::pin(async move { Ok(Described { status: StreamStatus::Active, retention }) })
+    ///         Box::pin(async { Ok(Described::active(Duration::from_secs(7200))) })
     ///     }
     /// }
     /// ```
@@ -180,7 +179,9 @@ pub trait ServiceCallbacks: Send + Sync + 'static {
         Box::pin(configured.keys())
     }
 
-    /// PutMedia: gives [`Acks`] when the request is accepted, and takes `media` from then on. `start` is what RELATIVE
+    /// PutMedia: gives [`Acks`] when the request is accepted, and takes `media` from then on. After a lost connection it is
+    /// called again, perhaps while whoever takes the media of the one before has still to see that it was given up
+    /// ([`Aborted`]). `start` is what RELATIVE
     /// timecodes count from, or the time of the first fragment.
     ///
     /// # Errors

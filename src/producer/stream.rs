@@ -3,13 +3,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    Dispatch, DropReason, EventMetadata, Fatal, Frame, Invalid, InvalidMetadata, PutError, Stats,
+    DropReason, EventMetadata, Fatal, Frame, Invalid, InvalidMetadata, PutError, Stats,
     StreamError, Timestamp, Track, TrackNumber, WaitError,
 };
-use crate::{
-    net::{Intake, Patience},
-    session::Event,
-};
+use crate::net::{Intake, Patience};
 
 /// After `stop_timeout` the driver needs a moment to count and to tell; then nobody waits for it any longer.
 const STOP_GRACE: Duration = Duration::from_millis(600);
@@ -28,21 +25,16 @@ const STOP_GRACE: Duration = Duration::from_millis(600);
 ///     Ok(())
 /// }
 /// ```
+#[must_use = "a stream that is dropped ends at once"]
 pub struct Stream {
     intake: Arc<Intake>,
-    callbacks: Dispatch<Event>,
     stop_timeout: Duration,
 }
 
 impl Stream {
-    pub(super) fn new(
-        intake: Arc<Intake>,
-        callbacks: Dispatch<Event>,
-        stop_timeout: Duration,
-    ) -> Self {
+    pub(super) fn new(intake: Arc<Intake>, stop_timeout: Duration) -> Self {
         Self {
             intake,
-            callbacks,
             stop_timeout,
         }
     }
@@ -61,8 +53,7 @@ impl Stream {
     /// # Ok(()) }
     /// ```
     pub fn wait_ready(&self, limit: Duration) -> Result<(), WaitError> {
-        let patience = Patience::of(limit);
-        self.intake.wait_ready(|| patience.lasts())
+        self.intake.wait_ready(Patience::of(limit))
     }
 
     /// [`Self::wait_ready`] for tasks, without a limit. Cancel safe.
@@ -73,10 +64,10 @@ impl Stream {
     /// ```
     /// # use gstkvssink::producer::{Stream, WaitError};
     /// # async fn f(stream: Stream) -> Result<(), WaitError> {
-    /// stream.ready().await?;
+    /// stream.wait_ready_in_task().await?;
     /// # Ok(()) }
     /// ```
-    pub async fn ready(&self) -> Result<(), WaitError> {
+    pub async fn wait_ready_in_task(&self) -> Result<(), WaitError> {
         self.intake.ready_in_task().await
     }
 
@@ -320,20 +311,20 @@ impl Stream {
         self.intake.interrupt(interrupted);
     }
 
-    /// Waits until everything that was put is PERSISTED, at most `stop_timeout`. After `Ok` a key frame may go on.
-    /// `go_on` is asked when it begins to wait, after [`Self::wake`], and now and then.
+    /// Waits until everything that was put is PERSISTED, at most `stop_timeout`, and told; callbacks that are slow have half a
+    /// second for it. After `Ok` a key frame may go on. Several threads may wait.
     ///
     /// # Errors
-    /// [`WaitError::Interrupted`] when `go_on` says false, by [`Self::interrupt`], and in a callback: the stream goes on;
-    /// [`WaitError::Failed`] when the stream ended before.
+    /// [`WaitError::Interrupted`] by [`Self::interrupt`], and in a callback: the stream goes on; [`WaitError::Failed`] when
+    /// the stream ended before, or the time was up.
     ///
     /// ```
     /// # fn f(stream: gstkvssink::producer::Stream) -> Result<(), gstkvssink::producer::WaitError> {
-    /// stream.drain(|| true)?;
+    /// stream.drain()?;
     /// # Ok(()) }
     /// ```
-    pub fn drain(&self, go_on: impl FnMut() -> bool) -> Result<(), WaitError> {
-        self.intake.end(self.stop_timeout, false, go_on)
+    pub fn drain(&self) -> Result<(), WaitError> {
+        self.intake.drain(self.stop_timeout)
     }
 
     /// [`Self::drain`] for tasks. Cancel safe: a drain whose future is dropped is forgotten, and the stream goes on.
@@ -348,7 +339,7 @@ impl Stream {
     /// # Ok(()) }
     /// ```
     pub async fn drain_in_task(&self) -> Result<(), WaitError> {
-        self.intake.end_in_task(self.stop_timeout, false).await
+        self.intake.drain_in_task(self.stop_timeout).await
     }
 
     /// [`Self::drain`] without a wait: [`StreamCallbacks::drained`] tells that it is over, [`StreamCallbacks::error`] that
@@ -363,7 +354,8 @@ impl Stream {
         self.intake.begin_drain(self.stop_timeout);
     }
 
-    /// Takes [`Self::begin_drain`] back: what was put is still sent, but nobody waits for its end.
+    /// Takes [`Self::begin_drain`] back: what was put is still sent, but its end is not told. Those who wait in
+    /// [`Self::drain`] still do.
     ///
     /// ```
     /// # fn f(stream: gstkvssink::producer::Stream) {
@@ -375,18 +367,8 @@ impl Stream {
         self.intake.resume();
     }
 
-    /// Wakes [`Self::drain`], so that it asks its `go_on` again.
-    ///
-    /// ```
-    /// # fn f(stream: gstkvssink::producer::Stream) {
-    /// stream.wake();
-    /// # }
-    /// ```
-    pub fn wake(&self) {
-        self.intake.wake();
-    }
-
-    /// Ends the stream: waits until everything is PERSISTED, at most `stop_timeout`. In a callback it does not wait.
+    /// Ends the stream: waits until everything is PERSISTED, at most `stop_timeout`, and callbacks were told, which have half a
+    /// second for it at the end. In a callback it does not wait.
     ///
     /// # Errors
     /// [`StreamError`] when the stream ended before; it says what is missing.
@@ -413,8 +395,8 @@ impl Stream {
     /// # Ok(()) }
     /// ```
     pub fn stop_within(&self, limit: Duration) -> Result<(), StreamError> {
-        let patience = Patience::of(limit + STOP_GRACE);
-        match self.intake.end(limit, true, || patience.lasts()) {
+        let patience = Patience::of(limit.saturating_add(STOP_GRACE));
+        match self.intake.stop(limit, patience) {
             Ok(()) => Ok(()),
             Err(WaitError::Interrupted) => self.left_behind(),
             Err(WaitError::Failed(error)) => Err(error),
@@ -433,7 +415,7 @@ impl Stream {
     /// # Ok(()) }
     /// ```
     pub async fn stop_in_task(&self) -> Result<(), StreamError> {
-        match self.intake.end_in_task(self.stop_timeout, true).await {
+        match self.intake.stop_in_task(self.stop_timeout).await {
             Ok(()) => Ok(()),
             Err(WaitError::Interrupted) => self.left_behind(),
             Err(WaitError::Failed(error)) => Err(error),
@@ -465,17 +447,6 @@ impl Stream {
     /// ```
     pub fn reset_connection(&self) {
         self.intake.reset_connection();
-    }
-
-    /// Calls of callbacks that were left out since callbacks are too slow, and those that panicked.
-    ///
-    /// ```
-    /// # fn f(stream: gstkvssink::producer::Stream) {
-    /// let (left_out, panicked) = stream.troubles();
-    /// # }
-    /// ```
-    pub fn troubles(&self) -> (u64, u64) {
-        self.callbacks.troubles()
     }
 
     /// The driver does not come to the end: a callback blocks it, or is the caller.
@@ -510,7 +481,9 @@ impl Stream {
 /// A stream that is dropped is stopped without a wait: what is not PERSISTED yet is lost.
 impl Drop for Stream {
     fn drop(&mut self) {
-        let _ = self.intake.end(Duration::ZERO, true, || false);
+        let _ = self
+            .intake
+            .stop(Duration::ZERO, Patience::of(Duration::ZERO));
     }
 }
 

@@ -33,7 +33,7 @@ pub enum AckKind {
 
 impl AckKind {
     /// All of them, for tables.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: &'static [Self] = &[
         Self::Buffering,
         Self::Received,
         Self::Persisted,
@@ -42,7 +42,7 @@ impl AckKind {
         Self::Unknown,
     ];
     /// Those whose latency is measured.
-    pub const MEASURED: [Self; 3] = [Self::Buffering, Self::Received, Self::Persisted];
+    pub const MEASURED: &'static [Self] = &[Self::Buffering, Self::Received, Self::Persisted];
 
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
@@ -57,10 +57,8 @@ impl AckKind {
     }
 
     fn parse(word: &str) -> Self {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
-            .unwrap_or(Self::Unknown)
+        let known = Self::ALL.iter().find(|kind| kind.as_str() == word);
+        known.copied().unwrap_or(Self::Unknown)
     }
 }
 
@@ -72,6 +70,7 @@ impl fmt::Display for AckKind {
 
 /// One ack.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ack {
     /// What it says.
     pub kind: AckKind,
@@ -104,6 +103,36 @@ impl Ack {
             error_id: None,
             error_code: None,
             latency: None,
+        }
+    }
+
+    /// A refusal of a fragment, with an error id of 4000 to 5001 ("PutMedia", error ids): what follows from it is in
+    /// docs/errors.md.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Ack, Timecode};
+    ///
+    /// let ack = Ack::refusal(Timecode::from_millis(1_700_000_000_000), 4006);
+    /// assert_eq!(ack.error_id, Some(4006));
+    /// ```
+    pub fn refusal(timecode: Timecode, error_id: u32) -> Self {
+        Self {
+            error_id: Some(error_id),
+            ..Self::of_fragment(AckKind::Error, timecode)
+        }
+    }
+
+    /// Nothing came lately.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Ack;
+    ///
+    /// assert_eq!(Ack::idle().timecode, None);
+    /// ```
+    pub fn idle() -> Self {
+        Self {
+            timecode: None,
+            ..Self::of_fragment(AckKind::Idle, Timecode::ZERO)
         }
     }
 }

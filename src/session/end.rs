@@ -85,6 +85,11 @@ impl Session {
         self.ended.as_ref()
     }
 
+    /// Ends that were reached, but for that for good: as many as [`Event::Drained`] were told.
+    pub fn drains(&self) -> u64 {
+        self.drains
+    }
+
     /// The end that was asked for, when nothing is missing to it.
     pub(super) fn settle(&mut self, now: Mono) {
         if let Some(ending) = self.ending
@@ -102,6 +107,7 @@ impl Session {
         self.tell_losses();
         self.ending = None;
         self.ended = Some(Ok(()));
+        self.drains += 1;
         self.tell(Event::Drained);
     }
 

@@ -138,6 +138,7 @@ pub enum Event {
 /// Why a stream ended before everything was PERSISTED.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
+#[non_exhaustive]
 pub struct StreamError {
     /// What kind.
     pub fatal: Fatal,
@@ -155,6 +156,7 @@ pub struct StreamError {
 
 /// Counters and gauges of a stream. `frames_in = frames_persisted + dropped + frames_pending`, always.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Stats {
     /// State of the session.
     pub state: &'static str,
@@ -199,6 +201,10 @@ pub struct Stats {
     /// From the arrival of a fragment's last frame to its PERSISTED ack (without acks: to the end of its session), of the
     /// newest one.
     pub persisted_latency: Option<Duration>,
+    /// Calls of callbacks that were left out, since callbacks were too slow.
+    pub callbacks_left_out: u64,
+    /// Calls of callbacks that panicked.
+    pub callbacks_panicked: u64,
     /// How far the service's clock is ahead of the device's, in ms, when signatures have to go by it; else 0.
     pub clock_offset_ms: i64,
 }

@@ -211,9 +211,25 @@ impl Session {
         self.share.limit(self.definition.storage)
     }
 
+    /// Bytes that there is room for.
+    #[cfg(any(feature = "net", test))]
+    pub(crate) fn room(&self) -> u64 {
+        self.storage_limit().saturating_sub(self.bytes_kept())
+    }
+
+    /// What a wait for room depends on beside [`Self::room`]: bytes that wait for other tracks, and whether all that is
+    /// kept was sent.
+    #[cfg(any(feature = "net", test))]
+    pub(crate) fn waiting(&self) -> (u64, bool) {
+        (self.lanes.bytes(), self.store.has_unsent())
+    }
+
     /// Tells the other streams of the producer what is kept here. Realtime: gives back what is theirs.
     pub(super) fn account(&mut self) {
         self.share.hold(self.bytes_kept());
+        if self.full {
+            self.share.wait();
+        }
     }
 
     /// Realtime: what is kept beyond the limit, since other streams of the producer need it, is dropped, oldest first.

@@ -21,6 +21,7 @@ const DIGITS: u8 = 2;
 /// fragment came, of RECEIVED and PERSISTED since the last one came. An ack of a fragment that is not kept any more has
 /// none, and a fragment that is sent again has more than one, each since its frames came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AckLatency {
     /// Acks that were measured.
     pub count: u64,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Ack, AckKind, AckReader, Event, Failure, Outage, Output, Session, deadlines, policy,
+    Ack, AckKind, AckReader, Call, Event, Failure, Outage, Output, Session, deadlines, policy,
     policy::Action,
     state::{Link, State, Step},
 };
@@ -353,11 +353,18 @@ impl Session {
                 self.drop_link();
                 self.enter(State::Ready);
             }
+            // On its way it may wait for a network that is gone.
+            State::Calling(call) => {
+                let call = *call;
+                self.outputs.push_back(Output::Abort);
+                self.call(call);
+            }
+            State::Activating { .. } => self.call(Call::Describe),
             State::BackingOff { then, .. } => match *then {
                 Step::Call(call) => self.call(call),
                 Step::Open => self.enter(State::Ready),
             },
-            _ => {}
+            State::New | State::Unannounced | State::Ready | State::Stopped => {}
         }
     }
 

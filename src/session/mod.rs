@@ -105,6 +105,7 @@ pub enum Input<'a> {
 
 /// The answer of DescribeStream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Described {
     /// What the stream can do.
     pub status: StreamStatus,
@@ -112,8 +113,25 @@ pub struct Described {
     pub retention: Duration,
 }
 
+impl Described {
+    /// A stream that takes media, and keeps it so long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use gstkvssink::producer::{Described, StreamStatus};
+    ///
+    /// let described = Described::active(Duration::from_secs(7200));
+    /// assert_eq!(described.status, StreamStatus::Active);
+    /// ```
+    pub fn active(retention: Duration) -> Self {
+        let status = StreamStatus::Active;
+        Self { status, retention }
+    }
+}
+
 /// The status of a stream ("DescribeStream", StreamInfo).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StreamStatus {
     /// It takes media; also while it is UPDATING.
     Active,
@@ -198,6 +216,8 @@ pub struct Session {
     began: Option<Timecode>,
     /// Another connection is wanted.
     reset: bool,
+    /// Ends that were reached, but for that for good.
+    drains: u64,
     /// The way to the service is lost, or was found again but has not proved itself.
     outage: Option<Outage>,
     ending: Option<Ending>,
@@ -251,6 +271,7 @@ impl Session {
             share,
             began: None,
             reset: false,
+            drains: 0,
             outage: None,
             ending: None,
             ended: None,

@@ -7,6 +7,7 @@ use std::fmt;
 
 /// A request to the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Call {
     /// DescribeStream.
     Describe,
@@ -47,6 +48,7 @@ impl fmt::Display for Call {
 
 /// What went wrong with a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Cause {
     /// The service answered with an error.
     Answer {
@@ -67,6 +69,7 @@ pub enum Cause {
 
 /// A call that did not succeed, or a connection that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// Which call.
     pub call: Call,
@@ -136,6 +139,8 @@ impl Failure {
         }
     }
 }
+
+impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

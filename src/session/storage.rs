@@ -15,8 +15,9 @@ use std::{
 
 /// A bound in bytes, shared by the streams of a producer. Clones share it.
 ///
-/// For a moment more may be held, until those that hold more than their part have given it back: at most twice the bound,
-/// and as long as that only by streams that are offline, which give back nothing that was not sent.
+/// For a moment more may be held, until those that hold more than their part have given it back; for longer only by
+/// streams that are offline, which give back nothing that was not sent. Nobody's part is granted beyond twice the bound; and
+/// a fragment of each stream always is ([`super::Session::has_room`]).
 #[derive(Clone)]
 pub(crate) struct Storage(Arc<Inner>);
 
@@ -26,11 +27,15 @@ struct Inner {
     streams: AtomicU64,
     /// More than nine tenths are in use, and that was told.
     pressure: AtomicBool,
+    /// More than the bound is held, and those that hold too much were woken.
+    exceeded: AtomicBool,
+    /// A stream waits until others hold less.
+    waiting: AtomicBool,
     wakers: Mutex<Vec<(u64, Waker)>>,
     next: AtomicU64,
 }
 
-type Waker = Box<dyn Fn() + Send + Sync>;
+type Waker = Arc<dyn Fn() + Send + Sync>;
 
 impl Storage {
     pub(crate) fn new(limit: u64) -> Self {
@@ -39,6 +44,8 @@ impl Storage {
             held: AtomicU64::new(0),
             streams: AtomicU64::new(0),
             pressure: AtomicBool::new(false),
+            exceeded: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
             wakers: Mutex::default(),
             next: AtomicU64::new(0),
         }))
@@ -66,7 +73,7 @@ impl Storage {
 
     /// Has this stream look whether it holds more than its part, when others need it.
     pub(crate) fn on_need(&self, share: u64, wake: impl Fn() + Send + Sync + 'static) {
-        self.wakers().push((share, Box::new(wake)));
+        self.wakers().push((share, Arc::new(wake)));
     }
 
     /// Nine tenths are in use. True once, until it is half of it again.
@@ -79,6 +86,17 @@ impl Storage {
             self.0.pressure.store(false, Ordering::Relaxed);
         }
         false
+    }
+
+    /// Has the others look what they may hold now.
+    fn wake_others(&self, share: u64) {
+        let wakers = self.wakers();
+        let others = wakers.iter().filter(|(other, _)| *other != share);
+        let others: Vec<_> = others.map(|(_, wake)| Arc::clone(wake)).collect();
+        drop(wakers);
+        for wake in others {
+            wake();
+        }
     }
 
     fn wakers(&self) -> MutexGuard<'_, Vec<(u64, Waker)>> {
@@ -114,7 +132,11 @@ impl Share {
         let others = storage.held().saturating_sub(self.held);
         let free = storage.0.limit.saturating_sub(others);
         let streams = storage.0.streams.load(Ordering::Relaxed).max(1);
-        own.min(free.max(storage.0.limit / streams))
+        let part = match storage.held() < storage.0.limit.saturating_mul(2) {
+            true => storage.0.limit / streams,
+            false => 0,
+        };
+        own.min(free.max(part))
     }
 
     /// So many bytes are held now.
@@ -123,18 +145,32 @@ impl Share {
         let Some(storage) = &self.storage else {
             return;
         };
-        if bytes <= before {
-            storage.0.held.fetch_sub(before - bytes, Ordering::Relaxed);
-            return;
+        let Inner {
+            limit,
+            held,
+            exceeded,
+            waiting,
+            ..
+        } = &*storage.0;
+        let held = match bytes.checked_sub(before) {
+            Some(more) => held.fetch_add(more, Ordering::Relaxed) + more,
+            None => held.fetch_sub(before - bytes, Ordering::Relaxed) - (before - bytes),
+        };
+        // Once, until there is room again: those that give nothing back would be woken with each frame.
+        let needs = held > *limit && !exceeded.swap(true, Ordering::Relaxed);
+        let gives = bytes < before && waiting.swap(false, Ordering::Relaxed);
+        if held <= *limit {
+            exceeded.store(false, Ordering::Relaxed);
         }
-        let more = bytes - before;
-        let held = storage.0.held.fetch_add(more, Ordering::Relaxed) + more;
-        if held > storage.0.limit {
-            for (share, wake) in storage.wakers().iter() {
-                if *share != self.id {
-                    wake();
-                }
-            }
+        if needs || gives {
+            storage.wake_others(self.id);
+        }
+    }
+
+    /// This stream waits until others hold less.
+    pub(crate) fn wait(&self) {
+        if let Some(storage) = &self.storage {
+            storage.0.waiting.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -193,6 +229,24 @@ mod tests {
         other.hold(200);
         assert_eq!(woken.load(Ordering::Relaxed), 1, "the first one only");
         assert_eq!(one.limit(u64::MAX), 800);
+        other.hold(300);
+        assert_eq!(woken.load(Ordering::Relaxed), 1, "once");
+        one.wait();
+        other.hold(250);
+        assert_eq!(woken.load(Ordering::Relaxed), 2, "there is more room");
+        other.hold(200);
+        assert_eq!(woken.load(Ordering::Relaxed), 2, "nobody waits");
+    }
+
+    #[test]
+    fn nobody_has_a_part_of_what_is_held_twice() {
+        let storage = Storage::new(1000);
+        let mut shares: Vec<_> = (0..4).map(|_| storage.share()).collect();
+        for share in &mut shares {
+            let limit = share.limit(u64::MAX);
+            share.hold(limit);
+        }
+        assert!(storage.held() <= 2000, "{storage:?}");
     }
 
     #[test]

@@ -91,6 +91,14 @@ fn producer(local: &Local) -> Producer {
         .unwrap()
 }
 
+fn producer_at(endpoint: &str) -> Producer {
+    Producer::builder()
+        .name("test-producer")
+        .service(service_at(endpoint))
+        .build()
+        .unwrap()
+}
+
 fn definition(name: &str) -> StreamDefinition {
     StreamDefinition {
         stop_timeout: Duration::from_secs(30),
@@ -214,7 +222,7 @@ fn a_stream_is_driven_inside_tokio() {
                 stream.put_frame(frame).unwrap();
                 tokio::task::yield_now().await;
             }
-            stream.drain(|| true).unwrap();
+            stream.drain().unwrap();
             put_all(&stream, media.frames(START_MS + 10_000));
             stream.stop().unwrap();
             assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);

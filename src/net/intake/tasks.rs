@@ -32,6 +32,8 @@ impl Intake {
                 }
                 Err(Refused::Full(back)) => {
                     frame = Some(back);
+                    // From now on: what is less than it was before is not news.
+                    state.has_changed();
                     return None;
                 }
             }
@@ -40,41 +42,42 @@ impl Intake {
         .await
     }
 
-    /// [`Self::end`] for tasks, without a limit but that of the session: the driver closes soon after it.
-    pub(crate) async fn end_in_task(&self, limit: Duration, stop: bool) -> Result<(), WaitError> {
-        let may_wait = !self.called_back();
+    /// [`Self::drain`] for tasks.
+    pub(crate) async fn drain_in_task(&self, limit: Duration) -> Result<(), WaitError> {
+        let drains = {
+            let mut state = self.lock();
+            if self.called_back() || state.interrupted {
+                return Err(state.not_waiting());
+            }
+            state.draining += 1;
+            self.begin_end(&mut state, limit, false)
+        };
+        let _drains = Drains(self);
+        self.until(|| {
+            let state = self.lock();
+            let interrupted = || state.interrupted.then_some(Err(WaitError::Interrupted));
+            state.outcome(drains, false).or_else(interrupted)
+        })
+        .await
+    }
+
+    /// [`Self::stop`] for tasks, without a limit but that of the session: the driver closes soon after it.
+    pub(crate) async fn stop_in_task(&self, limit: Duration) -> Result<(), WaitError> {
         {
             let mut state = self.lock();
-            let now = self.notice_suspend(&mut state);
-            state.session.end(now, now + limit, stop);
-            state.told = false;
+            self.begin_end(&mut state, limit, true);
+            if self.called_back() {
+                return Err(state.not_waiting());
+            }
         }
-        self.work.notify_one();
-        let given_up = Resumes(self);
-        let ended = self
-            .until(|| {
-                let state = self.lock();
-                let outcome = state.session.ended().cloned();
-                let over = state.closed || (!stop && state.told && matches!(outcome, Some(Ok(()))));
-                match outcome {
-                    outcome if over => Some(outcome.unwrap_or(Ok(())).map_err(WaitError::Failed)),
-                    Some(outcome) if !may_wait => Some(outcome.map_err(WaitError::Failed)),
-                    None if !may_wait || (!stop && state.interrupted) => {
-                        Some(Err(WaitError::Interrupted))
-                    }
-                    _ => None,
-                }
-            })
-            .await;
-        if ended.is_ok() {
-            std::mem::forget(given_up);
-        }
-        ended
+        self.until(|| self.lock().outcome(u64::MAX, true)).await
     }
 
     /// Asks again whenever something has changed, until there is an answer.
     async fn until<T>(&self, mut answer: impl FnMut() -> Option<T>) -> T {
         let _waits = Waits::begin(self);
+        // From now on the driver looks now and then.
+        self.work.notify_one();
         loop {
             let changed = self.changed_for_tasks.notified();
             let mut changed = pin!(changed);
@@ -83,7 +86,6 @@ impl Intake {
             if let Some(answer) = answer() {
                 return answer;
             }
-            self.work.notify_one();
             changed.await;
         }
     }
@@ -110,11 +112,11 @@ impl Drop for Waits<'_> {
     }
 }
 
-/// A drain that nobody waits for any more is forgotten.
-struct Resumes<'a>(&'a Intake);
+/// A task waits for a drain.
+struct Drains<'a>(&'a Intake);
 
-impl Drop for Resumes<'_> {
+impl Drop for Drains<'_> {
     fn drop(&mut self) {
-        self.0.resume();
+        self.0.lock().end_waits();
     }
 }

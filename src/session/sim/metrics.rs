@@ -18,8 +18,8 @@ fn a_steady_camera_has_its_rates_and_every_ack_its_latency() {
     assert_eq!(world.drain(), Ok(()));
     let stats = world.stats();
     for kind in AckKind::MEASURED {
-        assert_eq!(stats.acks[&kind], 31, "{kind}");
-        let latency = stats.ack_latency[&kind];
+        assert_eq!(stats.acks[kind], 31, "{kind}");
+        let latency = stats.ack_latency[kind];
         assert_eq!(latency.count, 31, "{kind}");
         assert!(latency.p50 <= latency.max, "{latency:?}");
         // No fragment is sent later than it comes, and the service takes a part of a second.

@@ -179,11 +179,11 @@ impl StreamCallbacks for Meddler {
             return;
         }
         let stream = self.stream.wait();
-        stream.drain(|| true).unwrap_err();
+        stream.drain().unwrap_err();
         stream.metrics();
         // It asks for the end, and does not wait for what only this thread can do.
         stream.stop().unwrap();
-        stream.drain(|| true).unwrap_err();
+        stream.drain().unwrap_err();
     }
 
     fn closed(&self, stats: &Stats) {

@@ -12,7 +12,7 @@ fn a_stream_goes_on_after_a_drain() {
     let stream = stream(&producer(&local), definition("cam"), &media);
     for round in 1..=3 {
         put_all(&stream, media.frames(START_MS + round * 60_000));
-        stream.drain(|| true).unwrap();
+        stream.drain().unwrap();
         let fragments = local.fragments("cam");
         let frames: u32 = fragments.iter().map(|f| f.frames).sum();
         assert_eq!(u64::from(frames), round * 20);
@@ -36,7 +36,7 @@ fn only_a_key_frame_goes_on_after_a_drain() {
     let mut frames = media.frames(START_MS);
     let rest = frames.split_off(5);
     put_all(&stream, frames);
-    stream.drain(|| true).unwrap();
+    stream.drain().unwrap();
     put_all(&stream, rest);
     stream.stop().unwrap();
     let stats = stream.metrics();
@@ -44,28 +44,27 @@ fn only_a_key_frame_goes_on_after_a_drain() {
     assert_eq!(stats.dropped[&DropReason::NoKeyFrame], 5);
 }
 
-/// A drain that is given up, by `go_on` or by an interrupt, is forgotten: the stream goes on.
+/// A drain that an interrupt ends is forgotten: the stream goes on.
 #[test]
 fn a_drain_that_is_given_up_is_forgotten() {
     let port = Reserved::new();
     let dir = tempfile::tempdir().unwrap();
     let media = Media::test(20, 10);
-    let producer = Producer::builder()
-        .name("test-producer")
-        .service(service_at(&port.endpoint()))
-        .build()
-        .unwrap();
-    let stream = stream(&producer, definition("cam"), &media);
+    let stream = stream(&producer_at(&port.endpoint()), definition("cam"), &media);
     put_all(&stream, media.frames(START_MS));
-    let mut asked = 0;
-    let given_up = stream.drain(|| {
-        asked += 1;
-        asked < 3
-    });
-    assert_eq!(given_up, Err(WaitError::Interrupted));
     stream.interrupt(true);
-    assert_eq!(stream.drain(|| true), Err(WaitError::Interrupted));
+    assert_eq!(stream.drain(), Err(WaitError::Interrupted));
     stream.interrupt(false);
+    std::thread::scope(|scope| {
+        // The waiter may come to its wait only after the interrupt, hence again.
+        let draining = scope.spawn(|| stream.drain());
+        while !draining.is_finished() {
+            stream.interrupt(true);
+            std::thread::yield_now();
+            stream.interrupt(false);
+        }
+        assert_eq!(draining.join().unwrap(), Err(WaitError::Interrupted));
+    });
     put_all(&stream, media.frames(START_MS + 60_000));
     assert_eq!(accounts(&stream.metrics()), [40, 0, 0, 40]);
     let local = port.serve(dir.path());
@@ -75,38 +74,28 @@ fn a_drain_that_is_given_up_is_forgotten() {
     assert_eq!(frames, 40);
 }
 
-/// `wake` makes a drain ask its `go_on` again: how another thread ends it.
+/// Several threads drain, and one that does not wait takes its own drain back: whoever waits comes back when everything is
+/// PERSISTED.
 #[test]
-fn another_thread_ends_a_drain() {
+fn several_drains_do_not_disturb_each_other() {
     let port = Reserved::new();
+    let dir = tempfile::tempdir().unwrap();
     let media = Media::test(20, 10);
-    let producer = Producer::builder()
-        .name("test-producer")
-        .service(service_at(&port.endpoint()))
-        .build()
-        .unwrap();
-    let definition = StreamDefinition {
-        stop_timeout: 2 * PATIENCE,
-        ..definition("cam")
-    };
-    let stream = stream(&producer, definition, &media);
+    let stream = stream(&producer_at(&port.endpoint()), definition("cam"), &media);
     put_all(&stream, media.frames(START_MS));
-    let go_on = std::sync::atomic::AtomicBool::new(true);
     std::thread::scope(|scope| {
-        let (asked, begun) = std::sync::mpsc::channel();
-        let draining = scope.spawn(|| {
-            let asked = asked;
-            stream.drain(|| {
-                asked.send(()).unwrap();
-                go_on.load(std::sync::atomic::Ordering::SeqCst)
-            })
-        });
-        begun.recv_timeout(PATIENCE).unwrap();
-        go_on.store(false, std::sync::atomic::Ordering::SeqCst);
-        stream.wake();
-        assert_eq!(draining.join().unwrap(), Err(WaitError::Interrupted));
+        let draining = [(); 3].map(|()| scope.spawn(|| stream.drain()));
+        for _ in 0..100 {
+            stream.begin_drain();
+            stream.resume();
+            std::thread::yield_now();
+        }
+        let _local = port.serve(dir.path());
+        for draining in draining {
+            assert_eq!(draining.join().unwrap(), Ok(()));
+        }
     });
-    stream.stop_within(Duration::ZERO).unwrap_err();
+    assert_eq!(accounts(&stream.metrics()), [20, 20, 0, 0]);
 }
 
 /// Tells on a channel that everything is PERSISTED.
@@ -179,7 +168,7 @@ fn stop_says_what_is_missing() {
     assert_eq!(accounts(&stats), [20, 0, 20, 0]);
     assert_eq!(stats.dropped[&DropReason::Unfinished], 20);
     assert_eq!(stream.stop().unwrap_err(), error);
-    assert_eq!(stream.drain(|| true), Err(WaitError::Failed(error)));
+    assert_eq!(stream.drain(), Err(WaitError::Failed(error)));
     assert!(matches!(
         stream.put_frame(media.frames(START_MS).remove(0)),
         Err(PutError::Stopped)

@@ -53,13 +53,13 @@ fn what_is_exported_is_what_the_stats_say() {
     }
     for kind in AckKind::ALL {
         let key = format!("kvs_acks_total{{stream=\"cam\",type=\"{kind}\"}}");
-        let acks = stats.acks.get(&kind).copied().unwrap_or_default();
+        let acks = stats.acks.get(kind).copied().unwrap_or_default();
         assert_eq!(recorder.counter(&key), acks, "{kind}");
     }
     for kind in AckKind::MEASURED {
         let key = format!("kvs_ack_latency_seconds{{stream=\"cam\",type=\"{kind}\"}}");
         let samples = recorder.histogram(&key);
-        let summary = stats.ack_latency[&kind];
+        let summary = stats.ack_latency[kind];
         assert_eq!((samples.len(), summary.count), (5, 5), "{kind}");
         let longest = samples.iter().copied().fold(0.0, f64::max);
         assert_eq!(longest, summary.max.as_secs_f64(), "{kind}");

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::atomic::AtomicUsize, sync::atomic::Orderi
 
 use gstkvssink::producer::{
     AckKind, AckSender, Acks, Answer, Configured, Described, Keys, KinesisVideo, Media as Body,
-    ServiceCallbacks, StreamStatus, Timecode,
+    ServiceCallbacks, Timecode,
 };
 
 use super::*;
@@ -39,6 +39,10 @@ enum Fault {
     Deaf,
     /// PutMedia is accepted, and cut after so many chunks.
     Cut(usize),
+    /// PutMedia is accepted, and its body dropped after so many chunks; the response goes on.
+    DropsBody(usize),
+    /// PutMedia is accepted, and fails.
+    Fails,
     /// PutMedia is accepted, and refuses the first fragment.
     Poison,
 }
@@ -130,10 +134,7 @@ fn store(
         }
         if let Some(timecode) = chunk.begins {
             if fault == Some(Fault::Poison) {
-                acks.blocking_send(Ack {
-                    error_id: Some(4006),
-                    ..Ack::of_fragment(AckKind::Error, timecode)
-                })?;
+                acks.blocking_send(Ack::refusal(timecode, 4006))?;
                 return Ok(());
             }
             complete(&mut open)?;
@@ -157,10 +158,7 @@ impl ServiceCallbacks for Own {
                 return kvs.describe_stream().await;
             }
             match *self.exists.lock().unwrap() {
-                true => Ok(Described {
-                    status: StreamStatus::Active,
-                    retention: Duration::from_secs(3600),
-                }),
+                true => Ok(Described::active(Duration::from_secs(3600))),
                 false => Err(Failure::not_found()),
             }
         }))
@@ -223,7 +221,14 @@ impl ServiceCallbacks for Own {
         Box::pin(async move {
             assert_eq!(endpoint, "memory");
             match fault {
-                None | Some(Fault::Deaf | Fault::Cut(_) | Fault::Poison) => {}
+                None
+                | Some(
+                    Fault::Deaf
+                    | Fault::Cut(_)
+                    | Fault::DropsBody(_)
+                    | Fault::Fails
+                    | Fault::Poison,
+                ) => {}
                 Some(Fault::Refused) => return Err(Failure::refused("it cannot work")),
                 Some(Fault::NoCredentials) => return Err(Failure::no_credentials("none")),
                 Some(Fault::NotFound) => return Err(Failure::not_found()),
@@ -234,8 +239,19 @@ impl ServiceCallbacks for Own {
             let (sender, acks) = Acks::channel();
             let stored = Arc::clone(&self.stored);
             thread::spawn(move || match fault {
-                // Until the session gives it up: then nobody puts any more.
-                Some(Fault::Deaf) => while sender.blocking_send(idle()).is_ok() {},
+                Some(Fault::Deaf) => {
+                    let _media = media;
+                    idle(&sender);
+                }
+                Some(Fault::DropsBody(chunks)) => {
+                    let mut media = media;
+                    for _ in 0..chunks {
+                        let _ = media.blocking_next();
+                    }
+                    drop(media);
+                    idle(&sender);
+                }
+                Some(Fault::Fails) => drop(sender.blocking_fail("the disk is full")),
                 _ => drop(store(media, &sender, &stored, fault)),
             });
             Ok(acks)
@@ -243,12 +259,10 @@ impl ServiceCallbacks for Own {
     }
 }
 
-fn idle() -> Ack {
-    // Nobody looks how many there are.
-    thread::sleep(Duration::from_millis(10));
-    Ack {
-        timecode: None,
-        ..Ack::of_fragment(AckKind::Idle, Timecode::ZERO)
+/// Acks that say nothing, until the session gives the request up.
+fn idle(acks: &AckSender) {
+    while acks.blocking_send(Ack::idle()).is_ok() {
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -368,9 +382,9 @@ fn networking_that_fails_anywhere_loses_nothing_uncounted() {
         for (method, count) in calls {
             let mut of_it = FAULTS.to_vec();
             if method == Method::PutMedia {
-                let cuts = [1, 2, 5, 20].map(Fault::Cut);
-                of_it.extend([Fault::Deaf, Fault::Poison]);
-                of_it.extend(cuts);
+                of_it.extend([Fault::Deaf, Fault::Fails, Fault::Poison]);
+                of_it.extend([1, 2, 5, 20].map(Fault::Cut));
+                of_it.extend([0, 1, 5].map(Fault::DropsBody));
             }
             for number in 1..=count {
                 faults.extend(of_it.iter().map(|fault| (method, number, *fault)));

@@ -4,6 +4,12 @@ use std::sync::mpsc;
 
 use super::*;
 
+/// Calls that were left out, and that panicked.
+fn troubles(stream: &Stream) -> (u64, u64) {
+    let stats = stream.metrics();
+    (stats.callbacks_left_out, stats.callbacks_panicked)
+}
+
 /// Blocks in its first ack, until it is let go.
 struct Slow {
     let_go: Mutex<Option<mpsc::Receiver<()>>>,
@@ -64,7 +70,7 @@ fn a_callback_that_blocks_delays_no_upload() {
     // BUFFERING, RECEIVED and PERSISTED of four fragments.
     assert_eq!(told.len(), 13, "{told:?}");
     assert_eq!(told.last(), Some(&"closed"));
-    assert_eq!(stream.troubles(), (0, 0));
+    assert_eq!(troubles(&stream), (0, 0));
 }
 
 /// A callback that never returns delays `stop` by a moment only: what was put is PERSISTED, and that is what it says.
@@ -81,6 +87,23 @@ fn stop_does_not_wait_for_a_callback_that_never_returns() {
         .unwrap();
     put_all(&stream, media.frames(START_MS));
     stream.stop().unwrap();
+    assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);
+}
+
+/// Nor does a drain: everything is PERSISTED, and that is what it says.
+#[test]
+fn a_drain_does_not_wait_for_a_callback_that_never_returns() {
+    let local = service();
+    let media = Media::test(40, 10);
+    let (slow, _never) = Slow::new();
+    let producer = producer(&local);
+    let stream = producer.create_stream_with(definition("cam"), slow);
+    let stream = stream.unwrap();
+    stream
+        .set_tracks(std::slice::from_ref(&media.track))
+        .unwrap();
+    put_all(&stream, media.frames(START_MS));
+    stream.drain().unwrap();
     assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);
 }
 
@@ -116,5 +139,5 @@ fn callbacks_that_panic_end_no_stream() {
     stream.stop().unwrap();
     assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);
     // Ready, three acks of four fragments, closed.
-    assert_eq!(stream.troubles(), (0, 14));
+    assert_eq!(troubles(&stream), (0, 14));
 }
