@@ -72,6 +72,7 @@ struct Queue<T> {
 
 impl<T: Told> Dispatch<T> {
     /// Calls where it is told: for callbacks of our own, which do not wait.
+    #[cfg(any(test, feature = "plugin"))]
     pub(crate) fn inline(id: u64, call: impl Fn(&T) + Send + Sync + 'static) -> Self {
         Self::of(id, call, None, || ())
     }
