@@ -302,7 +302,7 @@ pub struct Invalid {
 
 impl Invalid {
     /// Names the setting and the reason.
-    pub fn new(setting: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(setting: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             setting: setting.into(),
             reason: reason.into(),

@@ -107,6 +107,7 @@ impl AudioSpecificConfig {
     }
 
     /// The audio object type of the core: 2 is AAC LC.
+    #[cfg(test)]
     pub fn object_type(&self) -> u8 {
         self.object_type
     }

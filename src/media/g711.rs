@@ -50,7 +50,9 @@ pub fn mulaw_private(rate: u32, channels: u8) -> Bytes {
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct WaveFormat {
     law: Law,
+    /// Samples per second of one channel.
     rate: u32,
+    /// They take turns, a byte each.
     channels: u8,
 }
 
@@ -110,21 +112,6 @@ impl WaveFormat {
             rate,
             channels,
         })
-    }
-
-    /// Which law.
-    pub fn law(&self) -> Law {
-        self.law
-    }
-
-    /// Samples per second of one channel.
-    pub fn rate(&self) -> u32 {
-        self.rate
-    }
-
-    /// Channels; they take turns, a byte each.
-    pub fn channels(&self) -> u8 {
-        self.channels
     }
 
     /// The structure.

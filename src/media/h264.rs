@@ -70,11 +70,13 @@ impl Avcc {
     }
 
     /// `profile_idc` as in ITU-T H.264 annex A: 66 is Baseline, 77 Main, 100 High.
+    #[cfg(any(test, fuzzing, feature = "internals"))]
     pub fn profile(&self) -> u8 {
         self.profile
     }
 
     /// `level_idc` as in ITU-T H.264 annex A: ten times the level, 31 is level 3.1.
+    #[cfg(any(test, fuzzing, feature = "internals"))]
     pub fn level(&self) -> u8 {
         self.level
     }

@@ -103,11 +103,13 @@ impl Hvcc {
     }
 
     /// `general_profile_idc` as in ITU-T H.265 annex A: 1 is Main, 2 Main 10.
+    #[cfg(test)]
     pub fn profile(&self) -> u8 {
         self.profile
     }
 
     /// `general_level_idc` as in ITU-T H.265 annex A: thirty times the level, 93 is level 3.1.
+    #[cfg(test)]
     pub fn level(&self) -> u8 {
         self.level
     }

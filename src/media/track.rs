@@ -160,7 +160,10 @@ impl Track {
                 let expected = WaveFormat::new(law, rate, channels);
                 let said = WaveFormat::parse(&codec_private)?;
                 if said != expected {
-                    return Err(InvalidTrack::OtherSound { said, expected });
+                    return Err(InvalidTrack::OtherSound {
+                        said: said.to_string(),
+                        expected: expected.to_string(),
+                    });
                 }
                 (rate, None, channels)
             }
@@ -364,10 +367,10 @@ pub enum InvalidTrack {
     /// The codec private data of G.711 is another track's.
     #[error("codec private data says {said}, but the track is {expected}")]
     OtherSound {
-        /// What the codec private data says.
-        said: WaveFormat,
-        /// What the track is said to be.
-        expected: WaveFormat,
+        /// What the codec private data says: law, channels and rate, in words.
+        said: String,
+        /// What the track is said to be, in the same words.
+        expected: String,
     },
     /// A video track with a codec of sound.
     #[error("{codec} is no video: make an audio track of it")]
