@@ -37,11 +37,29 @@ impl Law {
 /// The codec private data of A-law: samples per second of one channel, and channels.
 ///
 /// AWS's C++ sink writes 0 bits per sample and an eighth of the bytes per second; here are the right values.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, Track, alaw_private};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+/// let microphone = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+/// assert_eq!(microphone.codec_private().len(), 18);
+/// # Ok(()) }
+/// ```
 pub fn alaw_private(rate: u32, channels: u8) -> Bytes {
     WaveFormat::new(Law::A, rate, channels).to_bytes()
 }
 
 /// The codec private data of µ-law: samples per second of one channel, and channels.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, Track, mulaw_private};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+/// let microphone = Track::audio(Codec::Mulaw, mulaw_private(8_000, 1), 8_000, 1)?;
+/// assert_eq!(microphone.codec_private().len(), 18);
+/// # Ok(()) }
+/// ```
 pub fn mulaw_private(rate: u32, channels: u8) -> Bytes {
     WaveFormat::new(Law::Mu, rate, channels).to_bytes()
 }
@@ -142,6 +160,14 @@ impl fmt::Display for WaveFormat {
 }
 
 /// Why bytes are not a WAVEFORMATEX of G.711.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, InvalidTrack, InvalidWaveFormat, Track, alaw_private};
+///
+/// let cut_off = alaw_private(8_000, 1).slice(..16);
+/// let refused = Track::audio(Codec::Alaw, cut_off, 8_000, 1);
+/// assert_eq!(refused, Err(InvalidTrack::WaveFormat(InvalidWaveFormat::Truncated { actual: 16 })));
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidWaveFormat {

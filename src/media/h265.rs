@@ -121,6 +121,14 @@ impl Hvcc {
 }
 
 /// Why bytes are not a usable hvcC record.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, InvalidHvcc, InvalidTrack, Track};
+///
+/// let refused = Track::video(Codec::H265, vec![1; 22].into(), 640, 480);
+/// let cut_off = InvalidHvcc::Truncated { expected: 23, actual: 22 };
+/// assert_eq!(refused, Err(InvalidTrack::Hvcc(cut_off)));
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidHvcc {
