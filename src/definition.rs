@@ -22,6 +22,15 @@ pub const MIN_STORAGE: u64 = 1 << 20;
 pub const MIN_BANDWIDTH: u64 = 1000;
 
 /// The name of a stream: 1–256 characters of `[a-zA-Z0-9_.-]` ("CreateStream", StreamName).
+///
+/// ```
+/// use gstkvssink::producer::StreamName;
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let name = StreamName::new("front-door")?;
+/// assert_eq!(name.to_string(), "front-door");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StreamName(String);
 
@@ -30,6 +39,13 @@ impl StreamName {
     ///
     /// # Errors
     /// [`Invalid`] when it is empty, too long or has another character.
+    ///
+    /// ```
+    /// use gstkvssink::producer::StreamName;
+    ///
+    /// assert!(StreamName::new("yard_2.left").is_ok());
+    /// assert!(StreamName::new("front door").is_err());
+    /// ```
     pub fn new(name: impl Into<String>) -> Result<Self, Invalid> {
         let name = name.into();
         if name.is_empty() {
@@ -54,6 +70,14 @@ impl StreamName {
     }
 
     /// The name as text.
+    ///
+    /// ```
+    /// use gstkvssink::producer::StreamName;
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+    /// assert_eq!(StreamName::new("cam1")?.as_str(), "cam1");
+    /// # Ok(()) }
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -66,6 +90,16 @@ impl fmt::Display for StreamName {
 }
 
 /// What happens when media arrives faster than it leaves.
+///
+/// ```
+/// use gstkvssink::producer::{StreamDefinition, StreamName, StreamingType};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let mut definition = StreamDefinition::new(StreamName::new("archive")?);
+/// assert_eq!(definition.streaming_type, StreamingType::Realtime);
+/// definition.streaming_type = StreamingType::Offline; // of a file, which can wait
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamingType {
     /// `put_frame` never waits; what does not fit drops the oldest fragments.
@@ -78,6 +112,16 @@ pub enum StreamingType {
 }
 
 /// The base of the timecodes on the wire ("PutMedia", x-amzn-fragment-timecode-type).
+///
+/// ```
+/// use gstkvssink::producer::{StreamDefinition, StreamName, TimecodeType};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let mut definition = StreamDefinition::new(StreamName::new("cam1")?);
+/// assert_eq!(definition.timecode_type, TimecodeType::Absolute);
+/// definition.timecode_type = TimecodeType::Relative; // the device has no clock
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimecodeType {
     /// Milliseconds since the UNIX epoch.
@@ -88,6 +132,17 @@ pub enum TimecodeType {
 }
 
 /// Where fragments are cut.
+///
+/// ```
+/// use std::time::Duration;
+/// use gstkvssink::producer::{Fragmentation, StreamDefinition, StreamName};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let mut definition = StreamDefinition::new(StreamName::new("cam1")?);
+/// // The encoder makes a key frame each half second: fewer fragments are fewer acks.
+/// definition.fragmentation = Fragmentation::AfterDuration(Duration::from_secs(2));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fragmentation {
     /// Each key frame begins a fragment.
@@ -98,6 +153,19 @@ pub enum Fragmentation {
 
 /// A stream and its limits. Build it with [`StreamDefinition::new`], change the fields, then hand it to the producer,
 /// which calls [`StreamDefinition::check`].
+///
+/// ```
+/// use std::time::Duration;
+/// use gstkvssink::producer::{StreamDefinition, StreamName};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let mut definition = StreamDefinition::new(StreamName::new("cam1")?);
+/// definition.retention = Duration::from_secs(24 * 3600);
+/// definition.storage = 64 << 20;
+/// definition.tags.insert("site".into(), "yard".into());
+/// definition.check()?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamDefinition {
     /// The destination.
@@ -155,6 +223,17 @@ pub struct StreamDefinition {
 
 impl StreamDefinition {
     /// A definition with the defaults of the C++ producer (drop-in.md).
+    ///
+    /// ```
+    /// use gstkvssink::producer::{StreamDefinition, StreamName};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+    /// let definition = StreamDefinition::new(StreamName::new("cam1")?);
+    /// assert_eq!(definition.storage, 128 << 20);
+    /// assert_eq!(definition.buffer_duration.as_secs(), 120);
+    /// assert!(definition.allow_create);
+    /// # Ok(()) }
+    /// ```
     pub fn new(name: StreamName) -> Self {
         Self {
             name,
@@ -185,6 +264,17 @@ impl StreamDefinition {
     }
 
     /// The retention in hours, as the service has it: up, so that less than an hour does not become 0, nothing kept.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use gstkvssink::producer::{StreamDefinition, StreamName};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+    /// let mut definition = StreamDefinition::new(StreamName::new("cam1")?);
+    /// definition.retention = Duration::from_secs(90 * 60);
+    /// assert_eq!(definition.retention_hours(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn retention_hours(&self) -> u64 {
         self.retention.as_secs().div_ceil(3600)
     }
@@ -193,6 +283,17 @@ impl StreamDefinition {
     ///
     /// # Errors
     /// [`Invalid`] with the name of the setting, the rule and the value.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{StreamDefinition, StreamName};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+    /// let mut definition = StreamDefinition::new(StreamName::new("cam1")?);
+    /// assert_eq!(definition.check(), Ok(()));
+    /// definition.storage = 128; // bytes, not MiB
+    /// assert_eq!(definition.check().unwrap_err().setting, "storage-size");
+    /// # Ok(()) }
+    /// ```
     pub fn check(&self) -> Result<(), Invalid> {
         if let Some(content_type) = &self.content_type {
             let parts = content_type.split(',').all(|part| {
@@ -291,6 +392,14 @@ pub(crate) fn check_tag(name: &str, value: &str) -> Result<(), Invalid> {
 }
 
 /// A setting that cannot work: which one, and why.
+///
+/// ```
+/// use gstkvssink::producer::StreamName;
+///
+/// let invalid = StreamName::new("").unwrap_err();
+/// assert_eq!(invalid.setting, "stream-name");
+/// assert_eq!(invalid.to_string(), "stream-name: must not be empty");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{setting}: {reason}")]
 pub struct Invalid {
