@@ -16,6 +16,19 @@ use crate::{
 const SESSION_NAME: &str = "kvssink";
 
 /// A role to assume.
+///
+/// ```
+/// use gstkvssink::producer::{Role, Service};
+///
+/// let service = Service {
+///     role: Some(Role {
+///         arn: "arn:aws:iam::123456789012:role/camera".into(),
+///         external_id: None,
+///         session_name: Some("gate".into()),
+///     }),
+///     ..Service::new("eu-central-1")
+/// };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
     /// Its ARN, `arn:aws:iam::123456789012:role/name`.
