@@ -147,12 +147,14 @@ pub enum TimecodeType {
 pub enum Fragmentation {
     /// Each key frame begins a fragment.
     EachKeyFrame,
-    /// The first key frame after this much media begins a fragment.
+    /// The first key frame after this much media begins a fragment. A key frame within 20 s is needed: no fragment is longer.
     AfterDuration(Duration),
 }
 
 /// A stream and its limits. Build it with [`StreamDefinition::new`], change the fields, then hand it to the producer,
 /// which calls [`StreamDefinition::check`].
+///
+/// Times are more than 0, but for `retention`, `stop_timeout` and `replay_duration`, which may be 0.
 ///
 /// ```
 /// use std::time::Duration;
@@ -170,15 +172,16 @@ pub enum Fragmentation {
 pub struct StreamDefinition {
     /// The destination.
     pub name: StreamName,
-    /// Media type list of a stream that is created, such as `video/h264`; `None`: derived from the tracks.
+    /// Media type list of a stream that is created, such as `video/h264`, at most 128 bytes; `None`: derived from the
+    /// tracks.
     pub content_type: Option<String>,
     /// Retention of a stream that is created; whole hours, 0 (nothing is kept) to ten years.
     pub retention: Duration,
     /// Give a stream that exists this retention, too. Less than before deletes what is older.
     pub update_retention: bool,
-    /// Tags of a stream that is created; at most 50.
+    /// Tags of a stream that is created; at most 50, of names of 1–128 characters and values of up to 256.
     pub tags: BTreeMap<String, String>,
-    /// KMS key of a stream that is created: its id, ARN or alias; `None`: that of the service.
+    /// KMS key of a stream that is created: its id, ARN or alias, 1–2048 bytes; `None`: that of the service.
     pub kms_key_id: Option<String>,
     /// Create the stream when it does not exist.
     pub allow_create: bool,
@@ -198,9 +201,10 @@ pub struct StreamDefinition {
     /// How long the other tracks wait for one that gives nothing. Then they go on without it, and it is left out of the
     /// header until it is back.
     pub track_timeout: Duration,
-    /// Most bytes a second that are sent, with headers and with what is sent again; `None`: what the network takes.
+    /// Most bytes a second that are sent, with headers and with what is sent again, at least 1000; `None`: what the
+    /// network takes.
     pub bandwidth: Option<u64>,
-    /// Bound of the media held in memory, in bytes.
+    /// Bound of the media held in memory, in bytes; at least 1 MiB.
     pub storage: u64,
     /// Oldest media kept (realtime only: near-realtime keeps what `storage` holds, offline everything).
     pub buffer_duration: Duration,

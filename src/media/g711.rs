@@ -34,7 +34,8 @@ impl Law {
     }
 }
 
-/// The codec private data of A-law: samples per second of one channel, and channels.
+/// The codec private data of A-law, 18 bytes. `rate` is in samples per second of one channel; a rate or channels of 0 are
+/// refused when the track is made.
 ///
 /// AWS's C++ sink writes 0 bits per sample and an eighth of the bytes per second; here are the right values.
 ///
@@ -50,7 +51,7 @@ pub fn alaw_private(rate: u32, channels: u8) -> Bytes {
     WaveFormat::new(Law::A, rate, channels).to_bytes()
 }
 
-/// The codec private data of µ-law: samples per second of one channel, and channels.
+/// The codec private data of µ-law, as [`alaw_private`] makes that of A-law.
 ///
 /// ```
 /// use gstkvssink::producer::{Codec, Track, mulaw_private};

@@ -134,7 +134,7 @@ impl Track {
     /// fails, so it is checked here. `width` and `height` are in pixels, after cropping.
     ///
     /// # Errors
-    /// A codec private data that is too large or malformed, a width or height of 0, a codec of sound.
+    /// [`InvalidTrack`]: a codec private data that is too large or malformed, a width or height of 0, a codec of sound.
     ///
     /// ```
     /// use gstkvssink::producer::{Codec, Track, TrackNumber};
@@ -185,8 +185,8 @@ impl Track {
     /// AudioSpecificConfig, which decoders believe, too; a number of channels that it leaves open is the one given here.
     ///
     /// # Errors
-    /// A codec private data that is too large or malformed, or of another law, rate or number of channels (G.711); no
-    /// channel or a rate of 0; a codec of pictures.
+    /// [`InvalidTrack`]: a codec private data that is too large or malformed, or of another law, rate or number of channels
+    /// (G.711); no channel or a rate of 0; a codec of pictures.
     ///
     /// ```
     /// use gstkvssink::producer::{Codec, Track, TrackKind};
@@ -245,7 +245,7 @@ impl Track {
         })
     }
 
-    /// The same track with another number. Numbers must differ within a stream.
+    /// The same track with another number, 1 to 126. Numbers must differ within a stream.
     ///
     /// ```
     /// use gstkvssink::producer::{Codec, Track, TrackNumber, alaw_private};
@@ -263,7 +263,7 @@ impl Track {
     /// The same track with another name.
     ///
     /// # Errors
-    /// A name over [`MAX_TRACK_NAME`] bytes, or one with a zero byte.
+    /// [`InvalidTrack`]: a name over [`MAX_TRACK_NAME`] bytes, or one with a zero byte.
     ///
     /// ```
     /// use gstkvssink::producer::{Codec, Track, alaw_private};
@@ -289,7 +289,7 @@ impl Track {
     /// The same track with another codec id than the codec's own.
     ///
     /// # Errors
-    /// A codec id that is empty or over [`MAX_CODEC_ID`] bytes, or one with a zero byte.
+    /// [`InvalidTrack`]: a codec id that is empty or over [`MAX_CODEC_ID`] bytes, or one with a zero byte.
     ///
     /// ```
     /// use gstkvssink::producer::{Codec, Track, alaw_private};
@@ -510,7 +510,7 @@ pub enum InvalidTrack {
     NameTooLong {
         /// The name.
         name: String,
-        /// Its length.
+        /// Its length in bytes.
         bytes: usize,
     },
     /// The codec id is empty or longer than the service takes.
@@ -520,7 +520,7 @@ pub enum InvalidTrack {
     CodecId {
         /// The codec id.
         codec_id: String,
-        /// Its length.
+        /// Its length in bytes.
         bytes: usize,
     },
     /// A string of Matroska ends at a zero byte: the service would read less of it, or nothing.
@@ -532,7 +532,7 @@ pub enum InvalidTrack {
     /// The codec private data is longer than the service takes.
     #[error("codec private data has {bytes} bytes, at most {MAX_CODEC_PRIVATE} are allowed")]
     CodecPrivateTooLong {
-        /// Its length.
+        /// Its length in bytes.
         bytes: usize,
     },
     /// The codec private data is no valid avcC.

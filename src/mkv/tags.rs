@@ -183,7 +183,7 @@ pub enum InvalidTag {
     Name {
         /// The name.
         name: String,
-        /// Its length.
+        /// Its length in bytes.
         bytes: usize,
     },
     /// The name belongs to the service.
@@ -201,7 +201,7 @@ pub enum InvalidTag {
     Value {
         /// The tag's name.
         name: String,
-        /// The value's length.
+        /// The value's length in bytes.
         bytes: usize,
     },
     /// A string of Matroska ends at a zero byte: the service would read less, or a tag without a name.

@@ -192,7 +192,7 @@ impl Reframer {
     /// Formats whose frames say it themselves do without; `avc`, `hvc1` and AAC without headers do not.
     ///
     /// # Errors
-    /// Codec private data that is missing or malformed, a size, a rate or channels that nobody says.
+    /// [`InvalidFormat`]: codec private data that is missing or malformed, a size, a rate or channels that nobody says.
     ///
     /// ```
     /// use gstkvssink::producer::{Format, Hints, Reframer};
@@ -289,7 +289,7 @@ impl Reframer {
     /// Takes a buffer. `key_hint` is what its source says of it: decoding may start here.
     ///
     /// # Errors
-    /// Why nothing of the buffer can be sent. The next one may be fine.
+    /// [`Malformed`]: why nothing of the buffer can be sent. The next one may be fine.
     ///
     /// ```
     /// use gstkvssink::producer::{Format, Hints, Reframer};

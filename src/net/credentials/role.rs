@@ -33,7 +33,7 @@ const SESSION_NAME: &str = "kvssink";
 pub struct Role {
     /// Its ARN, `arn:aws:iam::123456789012:role/name`.
     pub arn: String,
-    /// What its trust policy wants as `sts:ExternalId`.
+    /// What its trust policy wants as `sts:ExternalId`; `None`: it wants none.
     pub external_id: Option<String>,
     /// What the session is called: 2–64 letters, digits and `=,.@_-`. `None`: `kvssink`.
     pub session_name: Option<String>,
