@@ -24,6 +24,15 @@ pub const MAX_DURATION: Duration = Duration::from_secs(u32::MAX as u64);
 pub const MIN_BANDWIDTH: u64 = 1000;
 
 /// The name of a stream: 1–256 characters of `[a-zA-Z0-9_.-]` ("CreateStream", StreamName).
+///
+/// ```
+/// use gstkvssink::producer::StreamName;
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let name = StreamName::new("front-door")?;
+/// assert_eq!(name.to_string(), "front-door");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StreamName(String);
 
@@ -32,6 +41,13 @@ impl StreamName {
     ///
     /// # Errors
     /// [`Invalid`] when it is empty, too long or has another character.
+    ///
+    /// ```
+    /// use gstkvssink::producer::StreamName;
+    ///
+    /// assert!(StreamName::new("yard_2.left").is_ok());
+    /// assert!(StreamName::new("front door").is_err());
+    /// ```
     pub fn new(name: impl Into<String>) -> Result<Self, Invalid> {
         let name = name.into();
         if name.is_empty() {
@@ -56,6 +72,14 @@ impl StreamName {
     }
 
     /// The name as text.
+    ///
+    /// ```
+    /// use gstkvssink::producer::StreamName;
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+    /// assert_eq!(StreamName::new("cam1")?.as_str(), "cam1");
+    /// # Ok(()) }
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -68,6 +92,16 @@ impl fmt::Display for StreamName {
 }
 
 /// What happens when media arrives faster than it leaves.
+///
+/// ```
+/// use gstkvssink::producer::{StreamDefinition, StreamName, StreamingType};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let mut definition = StreamDefinition::new(StreamName::new("archive")?);
+/// assert_eq!(definition.streaming_type, StreamingType::Realtime);
+/// definition.streaming_type = StreamingType::Offline; // of a file, which can wait
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamingType {
     /// `put_frame` never waits; what does not fit drops the oldest fragments.
@@ -80,6 +114,16 @@ pub enum StreamingType {
 }
 
 /// The base of the timecodes on the wire ("PutMedia", x-amzn-fragment-timecode-type).
+///
+/// ```
+/// use gstkvssink::producer::{StreamDefinition, StreamName, TimecodeType};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let mut definition = StreamDefinition::new(StreamName::new("cam1")?);
+/// assert_eq!(definition.timecode_type, TimecodeType::Absolute);
+/// definition.timecode_type = TimecodeType::Relative; // the device has no clock
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimecodeType {
     /// Milliseconds since the UNIX epoch.
@@ -90,29 +134,56 @@ pub enum TimecodeType {
 }
 
 /// Where fragments are cut.
+///
+/// ```
+/// use std::time::Duration;
+/// use gstkvssink::producer::{Fragmentation, StreamDefinition, StreamName};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let mut definition = StreamDefinition::new(StreamName::new("cam1")?);
+/// // The encoder makes a key frame each half second: fewer fragments are fewer acks.
+/// definition.fragmentation = Fragmentation::AfterDuration(Duration::from_secs(2));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fragmentation {
     /// Each key frame begins a fragment.
     EachKeyFrame,
-    /// The first key frame after this much media begins a fragment.
+    /// The first key frame after this much media begins a fragment. A key frame within 20 s is needed: no fragment is longer.
     AfterDuration(Duration),
 }
 
 /// A stream and its limits. Build it with [`StreamDefinition::new`], change the fields, then hand it to the producer,
 /// which calls [`StreamDefinition::check`].
+///
+/// Times are more than 0, but for `retention`, `stop_timeout` and `replay_duration`, which may be 0.
+///
+/// ```
+/// use std::time::Duration;
+/// use gstkvssink::producer::{StreamDefinition, StreamName};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let mut definition = StreamDefinition::new(StreamName::new("cam1")?);
+/// definition.retention = Duration::from_secs(24 * 3600);
+/// definition.storage = 64 << 20;
+/// definition.tags.insert("site".into(), "yard".into());
+/// definition.check()?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamDefinition {
     /// The destination.
     pub name: StreamName,
-    /// Media type list of a stream that is created, such as `video/h264`; `None`: derived from the tracks.
+    /// Media type list of a stream that is created, such as `video/h264`, at most 128 bytes; `None`: derived from the
+    /// tracks.
     pub content_type: Option<String>,
     /// Retention of a stream that is created; whole hours, 0 (nothing is kept) to ten years.
     pub retention: Duration,
     /// Give a stream that exists this retention, too. Less than before deletes what is older.
     pub update_retention: bool,
-    /// Tags of a stream that is created; at most 50.
+    /// Tags of a stream that is created; at most 50, of names of 1–128 characters and values of up to 256.
     pub tags: BTreeMap<String, String>,
-    /// KMS key of a stream that is created: its id, ARN or alias; `None`: that of the service.
+    /// KMS key of a stream that is created: its id, ARN or alias, 1–2048 bytes; `None`: that of the service.
     pub kms_key_id: Option<String>,
     /// Create the stream when it does not exist.
     pub allow_create: bool,
@@ -132,9 +203,10 @@ pub struct StreamDefinition {
     /// How long the other tracks wait for one that gives nothing. Then they go on without it, and it is left out of the
     /// header until it is back.
     pub track_timeout: Duration,
-    /// Most bytes a second that are sent, with headers and with what is sent again; `None`: what the network takes.
+    /// Most bytes a second that are sent, with headers and with what is sent again, at least 1000; `None`: what the
+    /// network takes.
     pub bandwidth: Option<u64>,
-    /// Bound of the media held in memory, in bytes.
+    /// Bound of the media held in memory, in bytes; at least 1 MiB.
     pub storage: u64,
     /// Oldest media kept (realtime only: near-realtime keeps what `storage` holds, offline everything).
     pub buffer_duration: Duration,
@@ -157,6 +229,17 @@ pub struct StreamDefinition {
 
 impl StreamDefinition {
     /// A definition with the defaults of the C++ producer (drop-in.md).
+    ///
+    /// ```
+    /// use gstkvssink::producer::{StreamDefinition, StreamName};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+    /// let definition = StreamDefinition::new(StreamName::new("cam1")?);
+    /// assert_eq!(definition.storage, 128 << 20);
+    /// assert_eq!(definition.buffer_duration.as_secs(), 120);
+    /// assert!(definition.allow_create);
+    /// # Ok(()) }
+    /// ```
     pub fn new(name: StreamName) -> Self {
         Self {
             name,
@@ -187,6 +270,17 @@ impl StreamDefinition {
     }
 
     /// The retention in hours, as the service has it: up, so that less than an hour does not become 0, nothing kept.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use gstkvssink::producer::{StreamDefinition, StreamName};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+    /// let mut definition = StreamDefinition::new(StreamName::new("cam1")?);
+    /// definition.retention = Duration::from_secs(90 * 60);
+    /// assert_eq!(definition.retention_hours(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn retention_hours(&self) -> u64 {
         self.retention.as_secs().div_ceil(3600)
     }
@@ -195,6 +289,17 @@ impl StreamDefinition {
     ///
     /// # Errors
     /// [`Invalid`] with the name of the setting, the rule and the value.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{StreamDefinition, StreamName};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+    /// let mut definition = StreamDefinition::new(StreamName::new("cam1")?);
+    /// assert_eq!(definition.check(), Ok(()));
+    /// definition.storage = 128; // bytes, not MiB
+    /// assert_eq!(definition.check().unwrap_err().setting, "storage-size");
+    /// # Ok(()) }
+    /// ```
     pub fn check(&self) -> Result<(), Invalid> {
         if let Some(content_type) = &self.content_type {
             let parts = content_type.split(',').all(|part| {
@@ -306,6 +411,14 @@ pub(crate) fn check_tag(name: &str, value: &str) -> Result<(), Invalid> {
 }
 
 /// A setting that cannot work: which one, and why.
+///
+/// ```
+/// use gstkvssink::producer::StreamName;
+///
+/// let invalid = StreamName::new("").unwrap_err();
+/// assert_eq!(invalid.setting, "stream-name");
+/// assert_eq!(invalid.to_string(), "stream-name: must not be empty");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{setting}: {reason}")]
 pub struct Invalid {
@@ -317,7 +430,7 @@ pub struct Invalid {
 
 impl Invalid {
     /// Names the setting and the reason.
-    pub fn new(setting: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(setting: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             setting: setting.into(),
             reason: reason.into(),

@@ -7,16 +7,36 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// A secret key or session token: no `Display`, a `Debug` that hides it, no serialisation; wiped when dropped.
+///
+/// ```
+/// use gstkvssink::producer::Secret;
+///
+/// let secret = Secret::new("not a real one");
+/// assert_eq!(format!("{secret:?}"), "Secret(…)");
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes the text over.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Secret;
+    ///
+    /// let from_text = Secret::new("token");
+    /// assert_eq!(from_text, Secret::new(String::from("token")));
+    /// ```
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
     /// The text itself. The only way to it, so that `grep expose` lists every use.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Secret;
+    ///
+    /// assert_eq!(Secret::new("token").expose(), "token");
+    /// ```
     pub fn expose(&self) -> &str {
         &self.0
     }

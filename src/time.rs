@@ -74,24 +74,56 @@ impl fmt::Display for Mono {
 /// Wall-clock time: nanoseconds since the UNIX epoch. A frame's producer timestamp.
 ///
 /// Range: 1970 to the year 2554 (`u64` nanoseconds); arithmetic stops at both ends.
+///
+/// ```
+/// use std::time::Duration;
+/// use gstkvssink::producer::Timestamp;
+///
+/// let pts = Timestamp::from_millis(1_700_000_000_000) + Duration::from_millis(40);
+/// assert_eq!(pts.to_string(), "1700000000.040");
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
     /// The UNIX epoch.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::ZERO.as_nanos(), 0);
+    /// ```
     pub const ZERO: Self = Self(0);
 
     /// `nanos` nanoseconds since the UNIX epoch.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::from_nanos(1_000_000), Timestamp::from_millis(1));
+    /// ```
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
     /// `millis` milliseconds since the UNIX epoch; times after the year 2554 become the last one.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::from_millis(1_700_000_000_000).to_string(), "1700000000.000");
+    /// ```
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(NANOS_PER_MILLI))
     }
 
     /// Nanoseconds since the UNIX epoch.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::from_millis(2).as_nanos(), 2_000_000);
+    /// ```
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
@@ -100,22 +132,53 @@ impl Timestamp {
     ///
     /// Rounding each time by itself, not the distances between them, keeps the error of a long stream below half a
     /// millisecond.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Timestamp;
+    ///
+    /// assert_eq!(Timestamp::from_nanos(33_499_999).as_millis_rounded(), 33);
+    /// assert_eq!(Timestamp::from_nanos(33_500_000).as_millis_rounded(), 34);
+    /// ```
     pub const fn as_millis_rounded(self) -> u64 {
         let up = (self.0 % NANOS_PER_MILLI >= NANOS_PER_MILLI / 2) as u64;
         self.0 / NANOS_PER_MILLI + up
     }
 
     /// The same time as a [`Timecode`], see [`Timestamp::as_millis_rounded`].
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Timecode, Timestamp};
+    ///
+    /// assert_eq!(Timestamp::from_nanos(33_366_667).timecode(), Timecode::from_millis(33));
+    /// ```
     pub const fn timecode(self) -> Timecode {
         Timecode(self.as_millis_rounded())
     }
 
     /// The time from `earlier` to `self`; zero when `earlier` is the later one.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use gstkvssink::producer::Timestamp;
+    ///
+    /// let (first, last) = (Timestamp::from_millis(40), Timestamp::from_millis(120));
+    /// assert_eq!(last.saturating_since(first), Duration::from_millis(80));
+    /// assert_eq!(first.saturating_since(last), Duration::ZERO);
+    /// ```
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
     /// The time `before` this one, the UNIX epoch at least.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use gstkvssink::producer::Timestamp;
+    ///
+    /// let second = Duration::from_secs(1);
+    /// assert_eq!(Timestamp::from_millis(1_500).saturating_sub(second), Timestamp::from_millis(500));
+    /// assert_eq!(Timestamp::from_millis(500).saturating_sub(second), Timestamp::ZERO);
+    /// ```
     pub fn saturating_sub(self, before: Duration) -> Self {
         Self(self.0.saturating_sub(saturating_nanos(before)))
     }
@@ -141,24 +204,57 @@ impl fmt::Display for Timestamp {
 ///
 /// The millisecond is the TimecodeScale that [`crate::mkv::stream_header`] declares. Which of the two bases holds is
 /// a property of the session, not of the value.
+///
+/// ```
+/// use gstkvssink::producer::Timecode;
+///
+/// assert_eq!(Timecode::from_millis(1_700_000_000_007).to_string(), "1700000000.007");
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Timecode(u64);
 
 impl Timecode {
     /// The base itself: the UNIX epoch, or the start of the stream.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Timecode;
+    ///
+    /// assert_eq!(Timecode::ZERO.to_string(), "0.000");
+    /// ```
     pub const ZERO: Self = Self(0);
 
     /// `millis` milliseconds since the base.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Timecode;
+    ///
+    /// assert!(Timecode::from_millis(40) > Timecode::ZERO);
+    /// ```
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
     /// Milliseconds since the base.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Timecode;
+    ///
+    /// assert_eq!(Timecode::from_millis(40).as_millis(), 40);
+    /// ```
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
     /// This absolute timecode as one relative to `start`; `None` when it lies before `start`.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Timecode;
+    ///
+    /// let start = Timecode::from_millis(1_700_000_000_000);
+    /// let later = Timecode::from_millis(1_700_000_000_040);
+    /// assert_eq!(later.relative_to(start), Some(Timecode::from_millis(40)));
+    /// assert_eq!(start.relative_to(later), None);
+    /// ```
     pub const fn relative_to(self, start: Self) -> Option<Self> {
         match self.0.checked_sub(start.0) {
             Some(millis) => Some(Self(millis)),

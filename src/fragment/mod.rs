@@ -38,6 +38,16 @@ impl fmt::Display for FragmentId {
 }
 
 /// Why a frame was not sent, or not known to be kept by the service. The words are those of `stats` and of the bus.
+///
+/// ```
+/// use gstkvssink::producer::{DropReason, Stats};
+///
+/// let mut stats = Stats::default();
+/// stats.dropped.insert(DropReason::Storage, 3); // as Stream::metrics gives it
+/// for (reason, frames) in &stats.dropped {
+///     assert_eq!(format!("{reason}: {frames}"), "storage: 3");
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
@@ -67,6 +77,13 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, for tables.
+    ///
+    /// ```
+    /// use gstkvssink::producer::DropReason;
+    ///
+    /// let words = DropReason::ALL.map(DropReason::as_str);
+    /// assert!(words.contains(&"no-key-frame"));
+    /// ```
     pub const ALL: [Self; 11] = [
         Self::NoKeyFrame,
         Self::NoTimestamp,
@@ -82,6 +99,12 @@ impl DropReason {
     ];
 
     /// The word for it in `stats` and messages.
+    ///
+    /// ```
+    /// use gstkvssink::producer::DropReason;
+    ///
+    /// assert_eq!(DropReason::TooLarge.as_str(), "too-large");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoKeyFrame => "no-key-frame",

@@ -107,6 +107,7 @@ impl AudioSpecificConfig {
     }
 
     /// The audio object type of the core: 2 is AAC LC.
+    #[cfg(test)]
     pub fn object_type(&self) -> u8 {
         self.object_type
     }
@@ -192,6 +193,14 @@ fn appended_sbr(bits: &mut Bits<'_>) -> Option<u32> {
 }
 
 /// Why bytes are not a usable AudioSpecificConfig.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, InvalidAudioSpecificConfig, InvalidTrack, Track};
+///
+/// let refused = Track::audio(Codec::Aac, vec![0x11].into(), 48_000, 2);
+/// let cut_off = InvalidAudioSpecificConfig::Truncated { bytes: 1 };
+/// assert_eq!(refused, Err(InvalidTrack::AudioSpecificConfig(cut_off)));
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAudioSpecificConfig {

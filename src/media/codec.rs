@@ -5,6 +5,12 @@
 use std::fmt;
 
 /// How the frames of a track are encoded.
+///
+/// ```
+/// use gstkvssink::producer::Codec;
+///
+/// assert_eq!(Codec::Mulaw.to_string(), "G.711 µ-law");
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Codec {
@@ -22,6 +28,13 @@ pub enum Codec {
 
 impl Codec {
     /// The Matroska codec id (RFC 9559 and its codec registry).
+    ///
+    /// ```
+    /// use gstkvssink::producer::Codec;
+    ///
+    /// assert_eq!(Codec::H264.codec_id(), "V_MPEG4/ISO/AVC");
+    /// assert_eq!(Codec::Alaw.codec_id(), "A_MS/ACM");
+    /// ```
     pub const fn codec_id(self) -> &'static str {
         match self {
             Self::H264 => "V_MPEG4/ISO/AVC",
@@ -33,6 +46,12 @@ impl Codec {
     }
 
     /// The part of the stream's media type that stands for this codec.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Codec;
+    ///
+    /// assert_eq!(Codec::H264.content_type(), "video/h264");
+    /// ```
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::H264 => "video/h264",
@@ -44,6 +63,13 @@ impl Codec {
     }
 
     /// Whether its frames are pictures.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Codec;
+    ///
+    /// assert!(Codec::H265.is_video());
+    /// assert!(!Codec::Aac.is_video());
+    /// ```
     pub const fn is_video(self) -> bool {
         match self {
             Self::H264 | Self::H265 => true,

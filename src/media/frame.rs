@@ -13,6 +13,19 @@ use crate::time::Timestamp;
 /// One encoded access unit of one track.
 ///
 /// Cloning shares the payload.
+///
+/// ```
+/// use gstkvssink::producer::{Frame, Timestamp, TrackNumber};
+///
+/// let frame = Frame {
+///     track: TrackNumber::VIDEO,
+///     pts: Timestamp::from_millis(1_700_000_000_000),
+///     dts: None,
+///     key: true,
+///     payload: vec![0, 0, 0, 2, 0x65, 0x88].into(), // the length of a NAL unit, and the unit
+/// };
+/// assert_eq!(frame.clone(), frame);
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     /// The track it belongs to.
@@ -43,16 +56,42 @@ impl fmt::Debug for Frame {
 /// The number of a track in the MKV stream: 1 to 126.
 ///
 /// 126 is the largest number whose EBML variable-size form takes one byte; the service allows 3 tracks.
+///
+/// ```
+/// use gstkvssink::producer::TrackNumber;
+///
+/// let second_microphone = TrackNumber::new(3);
+/// assert!(second_microphone.is_some_and(|number| number > TrackNumber::AUDIO));
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TrackNumber(u8);
 
 impl TrackNumber {
     /// The video track. Image generation and `GetImages` read track 1 only.
+    ///
+    /// ```
+    /// use gstkvssink::producer::TrackNumber;
+    ///
+    /// assert_eq!(TrackNumber::VIDEO.get(), 1);
+    /// ```
     pub const VIDEO: Self = Self(1);
     /// The audio track beside a video track.
+    ///
+    /// ```
+    /// use gstkvssink::producer::TrackNumber;
+    ///
+    /// assert_eq!(TrackNumber::AUDIO.get(), 2);
+    /// ```
     pub const AUDIO: Self = Self(2);
 
     /// The track number, or `None` outside 1 to 126.
+    ///
+    /// ```
+    /// use gstkvssink::producer::TrackNumber;
+    ///
+    /// assert_eq!(TrackNumber::new(1), Some(TrackNumber::VIDEO));
+    /// assert_eq!(TrackNumber::new(0), None);
+    /// ```
     pub const fn new(number: u8) -> Option<Self> {
         match number {
             1..=126 => Some(Self(number)),
@@ -61,6 +100,12 @@ impl TrackNumber {
     }
 
     /// The number, 1 to 126.
+    ///
+    /// ```
+    /// use gstkvssink::producer::TrackNumber;
+    ///
+    /// assert_eq!(TrackNumber::AUDIO.get(), 2);
+    /// ```
     pub const fn get(self) -> u8 {
         self.0
     }

@@ -34,14 +34,33 @@ impl Law {
     }
 }
 
-/// The codec private data of A-law: samples per second of one channel, and channels.
+/// The codec private data of A-law, 18 bytes. `rate` is in samples per second of one channel; a rate or channels of 0 are
+/// refused when the track is made.
 ///
 /// AWS's C++ sink writes 0 bits per sample and an eighth of the bytes per second; here are the right values.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, Track, alaw_private};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+/// let microphone = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+/// assert_eq!(microphone.codec_private().len(), 18);
+/// # Ok(()) }
+/// ```
 pub fn alaw_private(rate: u32, channels: u8) -> Bytes {
     WaveFormat::new(Law::A, rate, channels).to_bytes()
 }
 
-/// The codec private data of µ-law: samples per second of one channel, and channels.
+/// The codec private data of µ-law, as [`alaw_private`] makes that of A-law.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, Track, mulaw_private};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+/// let microphone = Track::audio(Codec::Mulaw, mulaw_private(8_000, 1), 8_000, 1)?;
+/// assert_eq!(microphone.codec_private().len(), 18);
+/// # Ok(()) }
+/// ```
 pub fn mulaw_private(rate: u32, channels: u8) -> Bytes {
     WaveFormat::new(Law::Mu, rate, channels).to_bytes()
 }
@@ -50,7 +69,9 @@ pub fn mulaw_private(rate: u32, channels: u8) -> Bytes {
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub struct WaveFormat {
     law: Law,
+    /// Samples per second of one channel.
     rate: u32,
+    /// They take turns, a byte each.
     channels: u8,
 }
 
@@ -112,21 +133,6 @@ impl WaveFormat {
         })
     }
 
-    /// Which law.
-    pub fn law(&self) -> Law {
-        self.law
-    }
-
-    /// Samples per second of one channel.
-    pub fn rate(&self) -> u32 {
-        self.rate
-    }
-
-    /// Channels; they take turns, a byte each.
-    pub fn channels(&self) -> u8 {
-        self.channels
-    }
-
     /// The structure.
     pub fn to_bytes(self) -> Bytes {
         let mut out = Vec::with_capacity(SIZE);
@@ -155,6 +161,14 @@ impl fmt::Display for WaveFormat {
 }
 
 /// Why bytes are not a WAVEFORMATEX of G.711.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, InvalidTrack, InvalidWaveFormat, Track, alaw_private};
+///
+/// let cut_off = alaw_private(8_000, 1).slice(..16);
+/// let refused = Track::audio(Codec::Alaw, cut_off, 8_000, 1);
+/// assert_eq!(refused, Err(InvalidTrack::WaveFormat(InvalidWaveFormat::Truncated { actual: 16 })));
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidWaveFormat {

@@ -70,11 +70,13 @@ impl Avcc {
     }
 
     /// `profile_idc` as in ITU-T H.264 annex A: 66 is Baseline, 77 Main, 100 High.
+    #[cfg(any(test, fuzzing, feature = "internals"))]
     pub fn profile(&self) -> u8 {
         self.profile
     }
 
     /// `level_idc` as in ITU-T H.264 annex A: ten times the level, 31 is level 3.1.
+    #[cfg(any(test, fuzzing, feature = "internals"))]
     pub fn level(&self) -> u8 {
         self.level
     }
@@ -86,6 +88,15 @@ impl Avcc {
 }
 
 /// The kinds of parameter sets: avcC carries the latter two, hvcC all three.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, InvalidAvcc, InvalidTrack, ParameterSet, Track};
+///
+/// // An avcC whose list of SPS is empty.
+/// let refused = Track::video(Codec::H264, vec![1, 77, 64, 30, 0xFF, 0xE0, 0].into(), 640, 480);
+/// let kind = ParameterSet::Sequence;
+/// assert_eq!(refused, Err(InvalidTrack::Avcc(InvalidAvcc::NoParameterSet { kind })));
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum ParameterSet {
     /// Video parameter set, NAL unit type 32 of H.265.
@@ -201,6 +212,14 @@ pub fn check_nal_lengths(payload: &[u8], length_size: u8) -> Result<(), InvalidA
 }
 
 /// Why bytes are not a usable avcC record.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, InvalidAvcc, InvalidTrack, Track};
+///
+/// // An SPS behind a start code is byte-stream, which a Reframer takes.
+/// let refused = Track::video(Codec::H264, vec![0, 0, 0, 1, 0x67, 77, 64, 30].into(), 640, 480);
+/// assert_eq!(refused, Err(InvalidTrack::Avcc(InvalidAvcc::Version { version: 0 })));
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAvcc {
@@ -244,6 +263,15 @@ pub enum InvalidAvcc {
 }
 
 /// Why a payload is not an access unit of NAL units with length prefixes.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, InvalidAccessUnit, Track, alaw_private};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+/// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+/// assert_eq!(track.check_payload(&[]), Err(InvalidAccessUnit::Empty));
+/// # Ok(()) }
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAccessUnit {

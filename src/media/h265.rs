@@ -103,11 +103,13 @@ impl Hvcc {
     }
 
     /// `general_profile_idc` as in ITU-T H.265 annex A: 1 is Main, 2 Main 10.
+    #[cfg(test)]
     pub fn profile(&self) -> u8 {
         self.profile
     }
 
     /// `general_level_idc` as in ITU-T H.265 annex A: thirty times the level, 93 is level 3.1.
+    #[cfg(test)]
     pub fn level(&self) -> u8 {
         self.level
     }
@@ -119,6 +121,14 @@ impl Hvcc {
 }
 
 /// Why bytes are not a usable hvcC record.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, InvalidHvcc, InvalidTrack, Track};
+///
+/// let refused = Track::video(Codec::H265, vec![1; 22].into(), 640, 480);
+/// let cut_off = InvalidHvcc::Truncated { expected: 23, actual: 22 };
+/// assert_eq!(refused, Err(InvalidTrack::Hvcc(cut_off)));
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidHvcc {

@@ -17,14 +17,14 @@ mod pce;
 mod reframe;
 mod track;
 
-pub use aac::{AudioSpecificConfig, InvalidAudioSpecificConfig};
+pub use aac::InvalidAudioSpecificConfig;
 pub use codec::Codec;
 pub use frame::{Frame, TrackNumber};
 pub use g711::{InvalidWaveFormat, alaw_private, mulaw_private};
 #[cfg(any(fuzzing, feature = "internals"))]
-pub use h264::check_nal_lengths;
-pub use h264::{Avcc, InvalidAccessUnit, InvalidAvcc, ParameterSet};
-pub use h265::{Hvcc, InvalidHvcc};
+pub use h264::{Avcc, check_nal_lengths};
+pub use h264::{InvalidAccessUnit, InvalidAvcc, ParameterSet};
+pub use h265::InvalidHvcc;
 pub use reframe::{Format, Hints, InvalidFormat, Malformed, Reframed, Reframer, Unit};
 pub use track::{InvalidTrack, MAX_CODEC_ID, MAX_CODEC_PRIVATE, MAX_TRACK_NAME, Track, TrackKind};
 

@@ -18,10 +18,28 @@ use super::h264::{Avcc, InvalidAccessUnit, InvalidAvcc, check_nal_lengths};
 use super::h265::{Hvcc, InvalidHvcc};
 
 /// Longest track name, in bytes (AWS's SDK: `MKV_MAX_TRACK_NAME_LEN`).
+///
+/// ```
+/// use gstkvssink::producer::MAX_TRACK_NAME;
+///
+/// assert_eq!(MAX_TRACK_NAME, 32);
+/// ```
 pub const MAX_TRACK_NAME: usize = 32;
 /// Longest codec id, in bytes (AWS's SDK: `MKV_MAX_CODEC_ID_LEN`).
+///
+/// ```
+/// use gstkvssink::producer::{Codec, MAX_CODEC_ID};
+///
+/// assert!(Codec::H265.codec_id().len() <= MAX_CODEC_ID);
+/// ```
 pub const MAX_CODEC_ID: usize = 32;
 /// Longest codec private data, in bytes (AWS's SDK: `MKV_MAX_CODEC_PRIVATE_LEN`).
+///
+/// ```
+/// use gstkvssink::producer::MAX_CODEC_PRIVATE;
+///
+/// assert_eq!(MAX_CODEC_PRIVATE, 1 << 20);
+/// ```
 pub const MAX_CODEC_PRIVATE: usize = 1024 * 1024;
 
 /// The names of tracks when none is given; those of AWS's sink.
@@ -29,6 +47,15 @@ const DEFAULT_NAME: &str = "kinesis_video";
 const DEFAULT_AUDIO_NAME: &str = "audio";
 
 /// What only one kind of track has.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, Track, TrackKind, alaw_private};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+/// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+/// assert!(matches!(track.kind(), TrackKind::Audio { rate: 8_000, channels: 1, .. }));
+/// # Ok(()) }
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum TrackKind {
@@ -78,6 +105,16 @@ impl TrackKind {
 /// A validated track. What is sent of it stands in the header, once per connection.
 ///
 /// Two tracks are equal when their headers say the same about the frames, see [`Track::same_header`].
+///
+/// ```
+/// use gstkvssink::producer::{Codec, Track, alaw_private};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+/// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+/// let track = track.with_name("microphone")?;
+/// assert_eq!(track.codec_id(), "A_MS/ACM");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Track {
     number: TrackNumber,
@@ -97,7 +134,18 @@ impl Track {
     /// fails, so it is checked here. `width` and `height` are in pixels, after cropping.
     ///
     /// # Errors
-    /// A codec private data that is too large or malformed, a width or height of 0, a codec of sound.
+    /// [`InvalidTrack`]: a codec private data that is too large or malformed, a width or height of 0, a codec of sound.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, TrackNumber};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// // Baseline, level 3, lengths of four bytes; SPS and PPS are shortened.
+    /// let avcc = vec![1, 66, 0, 30, 0xFF, 0xE1, 0, 4, 0x67, 66, 0, 30, 1, 0, 1, 0x68];
+    /// let camera = Track::video(Codec::H264, avcc.into(), 640, 480)?;
+    /// assert_eq!(camera.number(), TrackNumber::VIDEO);
+    /// # Ok(()) }
+    /// ```
     pub fn video(
         codec: Codec,
         codec_private: Bytes,
@@ -137,8 +185,18 @@ impl Track {
     /// AudioSpecificConfig, which decoders believe, too; a number of channels that it leaves open is the one given here.
     ///
     /// # Errors
-    /// A codec private data that is too large or malformed, or of another law, rate or number of channels (G.711); no
-    /// channel or a rate of 0; a codec of pictures.
+    /// [`InvalidTrack`]: a codec private data that is too large or malformed, or of another law, rate or number of channels
+    /// (G.711); no channel or a rate of 0; a codec of pictures.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, TrackKind};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// let stereo = vec![0x11, 0x90]; // AAC LC of two channels at 48 kHz
+    /// let microphone = Track::audio(Codec::Aac, stereo.into(), 48_000, 2)?;
+    /// assert!(matches!(microphone.kind(), TrackKind::Audio { rate: 48_000, channels: 2, .. }));
+    /// # Ok(()) }
+    /// ```
     pub fn audio(
         codec: Codec,
         codec_private: Bytes,
@@ -160,7 +218,10 @@ impl Track {
                 let expected = WaveFormat::new(law, rate, channels);
                 let said = WaveFormat::parse(&codec_private)?;
                 if said != expected {
-                    return Err(InvalidTrack::OtherSound { said, expected });
+                    return Err(InvalidTrack::OtherSound {
+                        said: said.to_string(),
+                        expected: expected.to_string(),
+                    });
                 }
                 (rate, None, channels)
             }
@@ -184,7 +245,16 @@ impl Track {
         })
     }
 
-    /// The same track with another number. Numbers must differ within a stream.
+    /// The same track with another number, 1 to 126. Numbers must differ within a stream.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, TrackNumber, alaw_private};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// let alone = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?.with_number(TrackNumber::VIDEO);
+    /// assert_eq!(alone.number().get(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn with_number(mut self, number: TrackNumber) -> Self {
         self.number = number;
         self
@@ -193,7 +263,17 @@ impl Track {
     /// The same track with another name.
     ///
     /// # Errors
-    /// A name over [`MAX_TRACK_NAME`] bytes, or one with a zero byte.
+    /// [`InvalidTrack`]: a name over [`MAX_TRACK_NAME`] bytes, or one with a zero byte.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, alaw_private};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+    /// assert_eq!(track.clone().with_name("microphone")?.name(), "microphone");
+    /// assert!(track.with_name("a microphone that has far too many words").is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn with_name(mut self, name: impl Into<String>) -> Result<Self, InvalidTrack> {
         self.name = name.into();
         if self.name.len() > MAX_TRACK_NAME {
@@ -209,7 +289,16 @@ impl Track {
     /// The same track with another codec id than the codec's own.
     ///
     /// # Errors
-    /// A codec id that is empty or over [`MAX_CODEC_ID`] bytes, or one with a zero byte.
+    /// [`InvalidTrack`]: a codec id that is empty or over [`MAX_CODEC_ID`] bytes, or one with a zero byte.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, alaw_private};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+    /// assert_eq!(track.with_codec_id("A_MS/ACM")?.codec_id(), "A_MS/ACM");
+    /// # Ok(()) }
+    /// ```
     pub fn with_codec_id(mut self, codec_id: impl Into<String>) -> Result<Self, InvalidTrack> {
         self.codec_id = codec_id.into();
         if !(1..=MAX_CODEC_ID).contains(&self.codec_id.len()) {
@@ -223,6 +312,18 @@ impl Track {
     }
 
     /// The same track with the time from one frame to the next; zero means unknown. Audio has none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use gstkvssink::producer::{Track, TrackKind};
+    ///
+    /// # fn f(camera: Track) {
+    /// let camera = camera.with_frame_duration(Some(Duration::from_millis(40)));
+    /// if let TrackKind::Video { frame_duration, .. } = camera.kind() {
+    ///     assert_eq!(frame_duration, Some(Duration::from_millis(40)));
+    /// }
+    /// # }
+    /// ```
     pub fn with_frame_duration(mut self, frame_duration: Option<Duration>) -> Self {
         match &mut self.kind {
             TrackKind::Video {
@@ -237,26 +338,71 @@ impl Track {
     }
 
     /// The number that its frames carry.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, TrackNumber, alaw_private};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+    /// assert_eq!(track.number(), TrackNumber::AUDIO);
+    /// # Ok(()) }
+    /// ```
     pub fn number(&self) -> TrackNumber {
         self.number
     }
 
     /// The name, up to [`MAX_TRACK_NAME`] bytes.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, alaw_private};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+    /// assert_eq!(track.name(), "audio");
+    /// # Ok(()) }
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The codec.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, alaw_private};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+    /// assert_eq!(track.codec(), Codec::Alaw);
+    /// # Ok(()) }
+    /// ```
     pub fn codec(&self) -> Codec {
         self.codec
     }
 
     /// The Matroska codec id: the codec's own unless it was overridden.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, alaw_private};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+    /// assert_eq!(track.codec_id(), track.codec().codec_id());
+    /// # Ok(()) }
+    /// ```
     pub fn codec_id(&self) -> &str {
         &self.codec_id
     }
 
     /// The codec's private data, up to [`MAX_CODEC_PRIVATE`] bytes.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, alaw_private};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+    /// assert_eq!(*track.codec_private(), alaw_private(8_000, 1));
+    /// # Ok(()) }
+    /// ```
     pub fn codec_private(&self) -> &Bytes {
         &self.codec_private
     }
@@ -265,6 +411,18 @@ impl Track {
     ///
     /// # Errors
     /// [`InvalidAccessUnit`] says where it is not. The service would refuse its fragment (4006).
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// // Baseline, level 3, lengths of four bytes; SPS and PPS are shortened.
+    /// let avcc = vec![1, 66, 0, 30, 0xFF, 0xE1, 0, 4, 0x67, 66, 0, 30, 1, 0, 1, 0x68];
+    /// let camera = Track::video(Codec::H264, avcc.into(), 640, 480)?;
+    /// assert!(camera.check_payload(&[0, 0, 0, 2, 0x65, 0x88]).is_ok());
+    /// assert!(camera.check_payload(&[0, 0, 0, 3, 0x65, 0x88]).is_err(), "a byte is missing");
+    /// # Ok(()) }
+    /// ```
     pub fn check_payload(&self, payload: &[u8]) -> Result<(), InvalidAccessUnit> {
         match self.nal_length_size {
             Some(size) => check_nal_lengths(payload, size),
@@ -274,6 +432,15 @@ impl Track {
     }
 
     /// What only this kind of track has.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, TrackKind, alaw_private};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+    /// assert!(matches!(track.kind(), TrackKind::Audio { rate: 8_000, .. }));
+    /// # Ok(()) }
+    /// ```
     pub fn kind(&self) -> TrackKind {
         self.kind
     }
@@ -282,6 +449,16 @@ impl Track {
     ///
     /// The frame duration does not count: it is a hint in the header, and a source that changes its frame rate
     /// needs no new connection.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Track, alaw_private};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidTrack> {
+    /// let track = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 8_000, 1)?;
+    /// assert!(track.same_header(&track.clone()));
+    /// assert!(!track.same_header(&track.clone().with_name("microphone")?));
+    /// # Ok(()) }
+    /// ```
     pub fn same_header(&self, other: &Self) -> bool {
         self.kind.same_header(&other.kind)
             && (self.number, self.codec) == (other.number, other.codec)
@@ -314,6 +491,15 @@ fn without_zero(text: &str) -> Result<(), InvalidTrack> {
 }
 
 /// Why something cannot be a track.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, InvalidTrack, Track, alaw_private};
+///
+/// let refused = Track::audio(Codec::Alaw, alaw_private(8_000, 1), 16_000, 1);
+/// assert!(matches!(refused, Err(InvalidTrack::OtherSound { .. })));
+/// let refused = Track::video(Codec::Aac, vec![0x11, 0x90].into(), 640, 480);
+/// assert_eq!(refused, Err(InvalidTrack::NotVideo { codec: Codec::Aac }));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTrack {
@@ -324,7 +510,7 @@ pub enum InvalidTrack {
     NameTooLong {
         /// The name.
         name: String,
-        /// Its length.
+        /// Its length in bytes.
         bytes: usize,
     },
     /// The codec id is empty or longer than the service takes.
@@ -334,7 +520,7 @@ pub enum InvalidTrack {
     CodecId {
         /// The codec id.
         codec_id: String,
-        /// Its length.
+        /// Its length in bytes.
         bytes: usize,
     },
     /// A string of Matroska ends at a zero byte: the service would read less of it, or nothing.
@@ -346,7 +532,7 @@ pub enum InvalidTrack {
     /// The codec private data is longer than the service takes.
     #[error("codec private data has {bytes} bytes, at most {MAX_CODEC_PRIVATE} are allowed")]
     CodecPrivateTooLong {
-        /// Its length.
+        /// Its length in bytes.
         bytes: usize,
     },
     /// The codec private data is no valid avcC.
@@ -364,10 +550,10 @@ pub enum InvalidTrack {
     /// The codec private data of G.711 is another track's.
     #[error("codec private data says {said}, but the track is {expected}")]
     OtherSound {
-        /// What the codec private data says.
-        said: WaveFormat,
-        /// What the track is said to be.
-        expected: WaveFormat,
+        /// What the codec private data says: law, channels and rate, in words.
+        said: String,
+        /// What the track is said to be, in the same words.
+        expected: String,
     },
     /// A video track with a codec of sound.
     #[error("{codec} is no video: make an audio track of it")]

@@ -24,8 +24,20 @@ const NOTIFICATION: &str = "AWS_KINESISVIDEO_NOTIFICATION";
 /// Most tags of one fragment, [`END_OF_FRAGMENT`] included ("service quotas"; over it: 4009).
 pub const MAX_TAGS_PER_FRAGMENT: usize = 10;
 /// Longest name of a tag, in bytes (AWS's SDK: `MKV_MAX_TAG_NAME_LEN`).
+///
+/// ```
+/// use gstkvssink::producer::MAX_TAG_NAME;
+///
+/// assert_eq!(MAX_TAG_NAME, 128);
+/// ```
 pub const MAX_TAG_NAME: usize = 128;
 /// Longest value of a tag, in bytes (AWS's SDK: `MKV_MAX_TAG_VALUE_LEN`).
+///
+/// ```
+/// use gstkvssink::producer::MAX_TAG_VALUE;
+///
+/// assert_eq!(MAX_TAG_VALUE, 256);
+/// ```
 pub const MAX_TAG_VALUE: usize = 256;
 
 /// The start of the names that the service keeps for itself.
@@ -148,6 +160,19 @@ fn push_tags(out: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 /// Why a name and a value cannot be a tag. The value is not repeated: it may be private.
+///
+/// ```
+/// # use gstkvssink::producer::{Producer, StreamDefinition, StreamName};
+/// use gstkvssink::producer::{InvalidMetadata, InvalidTag};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// # let producer = Producer::builder().endpoint("http://127.0.0.1:9").build()?;
+/// # let stream = producer.create_stream(StreamDefinition::new(StreamName::new("cam1")?))?;
+/// let refused = stream.put_fragment_metadata("AWS_site", "yard", false);
+/// let reserved = InvalidTag::Reserved { name: "AWS_site".into() };
+/// assert_eq!(refused, Err(InvalidMetadata::Tag(reserved)));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTag {
@@ -158,7 +183,7 @@ pub enum InvalidTag {
     Name {
         /// The name.
         name: String,
-        /// Its length.
+        /// Its length in bytes.
         bytes: usize,
     },
     /// The name belongs to the service.
@@ -176,7 +201,7 @@ pub enum InvalidTag {
     Value {
         /// The tag's name.
         name: String,
-        /// The value's length.
+        /// The value's length in bytes.
         bytes: usize,
     },
     /// A string of Matroska ends at a zero byte: the service would read less, or a tag without a name.

@@ -98,6 +98,13 @@ pub(crate) fn system_now() -> SystemTime {
 }
 
 /// Wall-clock time; zero when the clock is set before 1970.
+///
+/// ```
+/// use gstkvssink::producer::{Frame, TrackNumber, wall_now};
+///
+/// let (track, payload) = (TrackNumber::AUDIO, vec![0xD5; 160].into());
+/// let frame = Frame { track, pts: wall_now(), dts: None, key: true, payload };
+/// ```
 pub fn wall_now() -> Timestamp {
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)

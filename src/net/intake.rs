@@ -34,6 +34,18 @@ pub(crate) const LAST_CALLS: Duration = Duration::from_millis(500);
 const SHORTEST_SUSPEND: Duration = Duration::from_secs(1);
 
 /// Why a frame was not taken.
+///
+/// ```
+/// use gstkvssink::producer::{Frame, PutError, Stream};
+///
+/// # fn f(stream: Stream, frame: Frame) {
+/// match stream.put_frame(frame) {
+///     Ok(()) => {}
+///     Err(PutError::Interrupted(frame)) => println!("{frame:?} can be put again"),
+///     Err(PutError::Stopped) => println!("the stream has ended"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PutError {
@@ -47,6 +59,19 @@ pub enum PutError {
 }
 
 /// Why what was waited for did not come.
+///
+/// ```
+/// use std::time::Duration;
+/// use gstkvssink::producer::{Stream, WaitError};
+///
+/// # fn f(stream: Stream) {
+/// match stream.wait_ready(Duration::from_secs(30)) {
+///     Ok(()) => println!("ready"),
+///     Err(WaitError::Interrupted) => println!("not yet"),
+///     Err(WaitError::Failed(error)) => println!("{error}"),
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WaitError {

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Amazon Kinesis Video Streams, as one stream sees it: the default of each method of
-/// [`ServiceCallbacks`](crate::producer::ServiceCallbacks), for those who replace some of them.
+/// [`ServiceCallbacks`], for those who replace some of them.
 ///
 /// Each method is one attempt: the session decides what follows from its outcome. They run on the producer's thread; all
 /// of them are cancel safe, in that dropping the future abandons the request.

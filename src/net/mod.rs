@@ -41,9 +41,28 @@ use std::path::PathBuf;
 use crate::{definition::Invalid, secret::Secret};
 
 /// Name and version of this library.
+///
+/// ```
+/// use gstkvssink::producer::DEFAULT_USER_AGENT;
+///
+/// assert!(DEFAULT_USER_AGENT.starts_with("kvssink/"));
+/// ```
 pub const DEFAULT_USER_AGENT: &str = concat!("kvssink/", env!("CARGO_PKG_VERSION"));
 
 /// Where the service is, who asks, and on what way.
+///
+/// ```
+/// use gstkvssink::producer::{Credentials, Producer, Service};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let service = Service {
+///     credentials: Credentials::File("/run/kvs/credential".into()),
+///     use_dual_stack: true,
+///     ..Service::new("eu-central-1")
+/// };
+/// let producer = Producer::builder().service(service).build()?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Service {
     /// AWS region, such as `us-west-2`; also that of the signatures. `None`: that of the profile, that of the instance
@@ -93,6 +112,14 @@ impl Default for Service {
 
 impl Service {
     /// The service of a region, asked by the default chain of credentials; change the fields that are to be otherwise.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{DEFAULT_USER_AGENT, Service};
+    ///
+    /// let service = Service::new("eu-central-1");
+    /// assert_eq!(service.region.as_deref(), Some("eu-central-1"));
+    /// assert_eq!(service.user_agent, DEFAULT_USER_AGENT);
+    /// ```
     pub fn new(region: impl Into<String>) -> Self {
         Self {
             region: Some(region.into()),
@@ -104,6 +131,14 @@ impl Service {
     ///
     /// # Errors
     /// [`Invalid`] names the setting; never with a password that stands in it.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Service;
+    ///
+    /// let mut service = Service::new("eu-central-1");
+    /// service.endpoint = Some("kinesisvideo".into());
+    /// assert!(service.check().is_err(), "it has no scheme");
+    /// ```
     pub fn check(&self) -> Result<(), Invalid> {
         if let Some(region) = &self.region {
             endpoints::check_region(region)?;
@@ -130,6 +165,17 @@ impl Service {
 }
 
 /// Where credentials come from. `Debug` shows no key.
+///
+/// ```
+/// use gstkvssink::producer::{Credentials, Secret};
+///
+/// let credentials = Credentials::Static {
+///     access_key: "AKIDEXAMPLE".into(),
+///     secret_key: Secret::new("not a real one"),
+///     session_token: None,
+/// };
+/// assert_eq!(format!("{credentials:?}"), "Static { … }");
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Credentials {

@@ -58,13 +58,12 @@ pub use crate::{
     },
     fragment::DropReason,
     media::{
-        AudioSpecificConfig, Avcc, Codec, Format, Frame, Hints, Hvcc, InvalidAccessUnit,
-        InvalidAudioSpecificConfig, InvalidAvcc, InvalidFormat, InvalidHvcc, InvalidTrack,
-        InvalidWaveFormat, MAX_CODEC_ID, MAX_CODEC_PRIVATE, MAX_TRACK_NAME, Malformed,
-        ParameterSet, Reframed, Reframer, Track, TrackKind, TrackNumber, Unit, alaw_private,
-        mulaw_private,
+        Codec, Format, Frame, Hints, InvalidAccessUnit, InvalidAudioSpecificConfig, InvalidAvcc,
+        InvalidFormat, InvalidHvcc, InvalidTrack, InvalidWaveFormat, MAX_CODEC_ID,
+        MAX_CODEC_PRIVATE, MAX_TRACK_NAME, Malformed, ParameterSet, Reframed, Reframer, Track,
+        TrackKind, TrackNumber, Unit, alaw_private, mulaw_private,
     },
-    mkv::{InvalidTag, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS_PER_FRAGMENT},
+    mkv::{InvalidTag, MAX_TAG_NAME, MAX_TAG_VALUE},
     net::{
         Credentials, DEFAULT_REGION, DEFAULT_USER_AGENT, IotCertificate, PutError, Role, Service,
         WaitError, wall_now,

@@ -342,8 +342,8 @@ impl Stream {
         self.intake.drain_in_task(self.stop_timeout).await
     }
 
-    /// [`Self::drain`] without a wait: [`StreamCallbacks::drained`] tells that it is over, [`StreamCallbacks::error`] that
-    /// the time was up. [`Self::resume`] takes it back.
+    /// [`Self::drain`] without a wait: [`drained`](super::StreamCallbacks::drained) tells that it is over,
+    /// [`error`](super::StreamCallbacks::error) that the time was up. [`Self::resume`] takes it back.
     ///
     /// ```
     /// # fn f(stream: gstkvssink::producer::Stream) {

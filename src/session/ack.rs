@@ -14,6 +14,14 @@ use crate::time::Timecode;
 const MAX_ACK_BYTES: usize = 64 << 10;
 
 /// What the service says of a fragment ("PutMedia", response).
+///
+/// ```
+/// use gstkvssink::producer::{AckKind, Stats};
+///
+/// let mut stats = Stats::default();
+/// stats.acks.insert(AckKind::Persisted, 7); // as Stream::metrics gives it
+/// assert_eq!(stats.acks.get(&AckKind::Error), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum AckKind {
@@ -33,6 +41,12 @@ pub enum AckKind {
 
 impl AckKind {
     /// All of them, for tables.
+    ///
+    /// ```
+    /// use gstkvssink::producer::AckKind;
+    ///
+    /// assert_eq!(AckKind::ALL[2].as_str(), "PERSISTED");
+    /// ```
     pub const ALL: &'static [Self] = &[
         Self::Buffering,
         Self::Received,
@@ -42,9 +56,21 @@ impl AckKind {
         Self::Unknown,
     ];
     /// Those whose latency is measured.
+    ///
+    /// ```
+    /// use gstkvssink::producer::AckKind;
+    ///
+    /// assert!(!AckKind::MEASURED.contains(&AckKind::Idle));
+    /// ```
     pub const MEASURED: &'static [Self] = &[Self::Buffering, Self::Received, Self::Persisted];
 
     /// The word on the wire.
+    ///
+    /// ```
+    /// use gstkvssink::producer::AckKind;
+    ///
+    /// assert_eq!(AckKind::Received.as_str(), "RECEIVED");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Buffering => "BUFFERING",
@@ -69,6 +95,19 @@ impl fmt::Display for AckKind {
 }
 
 /// One ack.
+///
+/// ```
+/// use gstkvssink::producer::{Ack, AckKind, StreamCallbacks};
+///
+/// struct Log;
+/// impl StreamCallbacks for Log {
+///     fn ack(&self, ack: &Ack) {
+///         if let (AckKind::Persisted, Some(number)) = (ack.kind, &ack.fragment_number) {
+///             println!("fragment {number} is kept");
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ack {

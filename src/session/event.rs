@@ -136,6 +136,19 @@ pub enum Event {
 }
 
 /// Why a stream ended before everything was PERSISTED.
+///
+/// ```
+/// use gstkvssink::producer::{Fatal, Stream};
+///
+/// # fn f(stream: Stream) {
+/// if let Err(error) = stream.stop() {
+///     eprintln!("{} frames are missing: {error}", error.missing);
+///     if error.fatal == Fatal::NotAuthorized {
+///         eprintln!("tell AWS's support of request {:?}", error.request_id);
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 #[non_exhaustive]
@@ -155,6 +168,14 @@ pub struct StreamError {
 }
 
 /// Counters and gauges of a stream. `frames_in = frames_persisted + dropped + frames_pending`, always.
+///
+/// ```
+/// use gstkvssink::producer::Stats;
+///
+/// let stats = Stats::default(); // or Stream::metrics
+/// let told_of = stats.frames_persisted + stats.frames_dropped() + stats.frames_pending;
+/// assert_eq!(stats.frames_in, told_of);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -211,6 +232,14 @@ pub struct Stats {
 
 impl Stats {
     /// Dropped frames of all reasons.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{DropReason, Stats};
+    ///
+    /// let mut stats = Stats::default();
+    /// stats.dropped = [(DropReason::Age, 2), (DropReason::Storage, 3)].into();
+    /// assert_eq!(stats.frames_dropped(), 5);
+    /// ```
     pub fn frames_dropped(&self) -> u64 {
         self.dropped.values().sum()
     }

@@ -20,6 +20,16 @@ const DIGITS: u8 = 2;
 /// Latencies of one kind of ack ([`AckKind`]), over the life of the stream: of BUFFERING since the first frame of its
 /// fragment came, of RECEIVED and PERSISTED since the last one came. An ack of a fragment that is not kept any more has
 /// none, and a fragment that is sent again has more than one, each since its frames came.
+///
+/// ```
+/// use gstkvssink::producer::{AckKind, Stream};
+///
+/// # fn f(stream: Stream) {
+/// if let Some(latency) = stream.metrics().ack_latency.get(&AckKind::Persisted) {
+///     println!("PERSISTED after {:?}, at worst after {:?}", latency.p50, latency.max);
+/// }
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AckLatency {

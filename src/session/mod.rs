@@ -104,6 +104,13 @@ pub enum Input<'a> {
 }
 
 /// The answer of DescribeStream.
+///
+/// ```
+/// use gstkvssink::producer::{Described, StreamStatus};
+///
+/// let retention = std::time::Duration::from_secs(24 * 3600);
+/// let described = Described { status: StreamStatus::Active, retention };
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Described {
@@ -130,6 +137,14 @@ impl Described {
 }
 
 /// The status of a stream ("DescribeStream", StreamInfo).
+///
+/// ```
+/// use gstkvssink::producer::{Described, StreamStatus};
+///
+/// let retention = std::time::Duration::ZERO; // nothing is kept
+/// let not_yet = Described { status: StreamStatus::Creating, retention };
+/// assert_ne!(not_yet.status, StreamStatus::Active);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamStatus {

@@ -6,6 +6,13 @@
 use std::fmt;
 
 /// A request to the service.
+///
+/// ```
+/// use gstkvssink::producer::{Call, Failure};
+///
+/// let failure = Failure { call: Call::Create, ..Failure::lost("no answer") };
+/// assert_eq!(failure.to_string(), "CreateStream: no answer");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Call {
@@ -27,6 +34,12 @@ pub enum Call {
 
 impl Call {
     /// The name of the API.
+    ///
+    /// ```
+    /// use gstkvssink::producer::Call;
+    ///
+    /// assert_eq!(Call::Resolve.as_str(), "GetDataEndpoint");
+    /// ```
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Describe => "DescribeStream",
@@ -47,6 +60,15 @@ impl fmt::Display for Call {
 }
 
 /// What went wrong with a call.
+///
+/// ```
+/// use gstkvssink::producer::{Cause, Failure};
+///
+/// let Cause::Answer { status, code, .. } = Failure::not_found().cause else {
+///     panic!("it is an answer");
+/// };
+/// assert_eq!((status, code.as_str()), (404, "ResourceNotFoundException"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
@@ -68,6 +90,17 @@ pub enum Cause {
 }
 
 /// A call that did not succeed, or a connection that ended.
+///
+/// ```
+/// use gstkvssink::producer::{Call, Cause, Failure};
+///
+/// let failure = Failure {
+///     call: Call::Resolve,
+///     cause: Cause::Answer { status: 429, code: String::new(), request_id: None },
+///     message: "too many calls".into(),
+/// };
+/// assert_eq!(failure.to_string(), "GetDataEndpoint: too many calls (HTTP 429)");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
@@ -164,6 +197,8 @@ impl fmt::Display for Failure {
     }
 }
 
+impl std::error::Error for Failure {}
+
 /// What is done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -186,6 +221,20 @@ pub(crate) enum Action {
 }
 
 /// Why a stream cannot go on.
+///
+/// ```
+/// use gstkvssink::producer::{Fatal, StreamCallbacks, StreamError};
+///
+/// struct Log;
+/// impl StreamCallbacks for Log {
+///     fn error(&self, error: &StreamError) {
+///         match error.fatal {
+///             Fatal::Settings | Fatal::NotAuthorized => eprintln!("set it up anew: {error}"),
+///             _ => eprintln!("{error}"),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fatal {

@@ -10,9 +10,31 @@ use crate::{
 };
 
 /// Most tags of an application in one fragment: the end of the fragment is the tenth (kvs-facts §4, "Tags").
+///
+/// ```
+/// use gstkvssink::producer::MAX_METADATA;
+///
+/// assert_eq!(MAX_METADATA, 9);
+/// ```
 pub const MAX_METADATA: usize = crate::mkv::MAX_TAGS_PER_FRAGMENT - 1;
 
 /// What the service is asked to do with a fragment ("Automated real-time image generation", "Set up notifications").
+///
+/// ```
+/// use gstkvssink::producer::{EventMetadata, Stream};
+///
+/// # fn f(stream: Stream) {
+/// let event = EventMetadata {
+///     image: true,
+///     image_prefix: Some("gate-".into()),
+///     pairs: vec![("plate".into(), "KVS 1".into())],
+///     ..EventMetadata::default()
+/// };
+/// if let Err(refused) = stream.put_event_metadata(event) {
+///     eprintln!("{refused}");
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventMetadata {
     /// An image of the fragment, stored in S3.
@@ -26,6 +48,18 @@ pub struct EventMetadata {
 }
 
 /// Why metadata cannot go with a fragment: which limit of the service it would break.
+///
+/// ```
+/// # use gstkvssink::producer::{Producer, StreamDefinition, StreamName};
+/// use gstkvssink::producer::{EventMetadata, InvalidMetadata};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// # let producer = Producer::builder().endpoint("http://127.0.0.1:9").build()?;
+/// # let stream = producer.create_stream(StreamDefinition::new(StreamName::new("cam1")?))?;
+/// let refused = stream.put_event_metadata(EventMetadata::default());
+/// assert_eq!(refused, Err(InvalidMetadata::NoEvent));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidMetadata {

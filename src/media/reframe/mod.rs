@@ -32,6 +32,13 @@ use super::track::{InvalidTrack, Track};
 mod tests;
 
 /// How the frames of a track come. The names are those of GStreamer's caps.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, Format};
+///
+/// assert_eq!(Format::AacAdts.codec(), Format::AacRaw.codec());
+/// assert_eq!(Format::Hev1.codec(), Codec::H265);
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Format {
     /// H.264, lengths before the NAL units, parameter sets in the codec private data only.
@@ -58,6 +65,12 @@ pub enum Format {
 
 impl Format {
     /// The codec of frames that come like this.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Codec, Format};
+    ///
+    /// assert_eq!(Format::H264ByteStream.codec(), Codec::H264);
+    /// ```
     pub const fn codec(self) -> Codec {
         match self {
             Self::Avc | Self::Avc3 | Self::H264ByteStream => Codec::H264,
@@ -70,6 +83,15 @@ impl Format {
 }
 
 /// What the source says of the track beside its codec. All of it may be missing where the frames say it themselves.
+///
+/// ```
+/// use gstkvssink::producer::{Format, Hints, Reframer};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::InvalidFormat> {
+/// let hints = Hints { rate: Some(8_000), channels: Some(1), ..Hints::default() };
+/// assert!(Reframer::new(Format::Alaw, None, hints)?.track().is_some());
+/// # Ok(()) }
+/// ```
 #[derive(Copy, Clone, PartialEq, Eq, Default, Debug)]
 pub struct Hints {
     /// Width in pixels, after cropping.
@@ -85,6 +107,18 @@ pub struct Hints {
 }
 
 /// One frame for Matroska.
+///
+/// ```
+/// use gstkvssink::producer::{Format, Hints, Reframer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let frame = [0xFF, 0xF1, 0x4C, 0x80, 0x01, 0x3F, 0xFC, 0x21, 0x10]; // seven bytes of header
+/// let mut reframer = Reframer::new(Format::AacAdts, None, Hints::default())?;
+/// let reframed = reframer.take([frame, frame].concat().into(), true)?;
+/// assert_eq!(reframed.frames[0].payload, [0x21, 0x10][..]);
+/// assert_eq!(reframed.frames[1].offset.as_micros(), 21_333); // 1024 samples at 48 kHz
+/// # Ok(()) }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unit {
     /// Its bytes.
@@ -100,6 +134,17 @@ pub struct Unit {
 /// The parameter sets in access units make another track only at a key frame, where a session may begin: what comes before
 /// finds them in the stream. A PPS that changes and comes with the key frame makes none: encoders that change it at each
 /// key frame would need a connection for each.
+///
+/// ```
+/// use gstkvssink::producer::{Format, Hints, Reframer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let frame = [0xFF, 0xF1, 0x4C, 0x80, 0x01, 0x3F, 0xFC, 0x21, 0x10]; // seven bytes of header
+/// let mut reframer = Reframer::new(Format::AacAdts, None, Hints::default())?;
+/// assert!(reframer.take(frame.to_vec().into(), true)?.track.is_some());
+/// assert!(reframer.take(frame.to_vec().into(), true)?.track.is_none(), "it is the same");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reframed {
     /// The track of these frames, when it is the first one or not [`Track::same_header`] as the one before.
@@ -109,6 +154,25 @@ pub struct Reframed {
 }
 
 /// Turns the buffers of one track into frames for Matroska.
+///
+/// ```
+/// use gstkvssink::producer::{Format, Frame, Hints, Reframer, Stream, Timestamp, TrackNumber};
+///
+/// # type Failed = Box<dyn std::error::Error>;
+/// # fn f(stream: Stream, buffers: Vec<(Timestamp, bytes::Bytes)>) -> Result<(), Failed> {
+/// let mut reframer = Reframer::new(Format::H264ByteStream, None, Hints::default())?;
+/// for (pts, buffer) in buffers {
+///     let reframed = reframer.take(buffer, false)?; // key frames are seen in the bytes
+///     if let Some(track) = reframed.track {
+///         stream.format_changed(track)?;
+///     }
+///     for unit in reframed.frames {
+///         let (pts, key, payload) = (pts + unit.offset, unit.key, unit.payload);
+///         stream.put_frame(Frame { track: TrackNumber::VIDEO, pts, dts: None, key, payload })?;
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reframer {
     format: Format,
@@ -128,7 +192,17 @@ impl Reframer {
     /// Formats whose frames say it themselves do without; `avc`, `hvc1` and AAC without headers do not.
     ///
     /// # Errors
-    /// Codec private data that is missing or malformed, a size, a rate or channels that nobody says.
+    /// [`InvalidFormat`]: codec private data that is missing or malformed, a size, a rate or channels that nobody says.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Format, Hints, Reframer};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidFormat> {
+    /// let stereo = vec![0x11, 0x90]; // AAC LC of two channels at 48 kHz
+    /// let reframer = Reframer::new(Format::AacRaw, Some(stereo.into()), Hints::default())?;
+    /// assert!(Reframer::new(Format::AacRaw, None, Hints::default()).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn new(
         format: Format,
         codec_data: Option<Bytes>,
@@ -160,6 +234,15 @@ impl Reframer {
     }
 
     /// The format of the buffers.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Format, Hints, Reframer};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidFormat> {
+    /// let reframer = Reframer::new(Format::AacAdts, None, Hints::default())?;
+    /// assert_eq!(reframer.format(), Format::AacAdts);
+    /// # Ok(()) }
+    /// ```
     pub fn format(&self) -> Format {
         self.format
     }
@@ -168,6 +251,17 @@ impl Reframer {
     ///
     /// The frame duration is the next track's. Size, rate and channels are looked at by formats whose frames do not say
     /// them: for those, a new reframer is needed ([`Reframer::new`]).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use gstkvssink::producer::{Format, Hints, Reframer};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidFormat> {
+    /// let mut reframer = Reframer::new(Format::H264ByteStream, None, Hints::default())?;
+    /// let frame_duration = Some(Duration::from_millis(40));
+    /// reframer.set_hints(Hints { frame_duration, ..Hints::default() });
+    /// # Ok(()) }
+    /// ```
     pub fn set_hints(&mut self, hints: Hints) {
         if let Way::Pictures(pictures) = &mut self.way {
             pictures.set_hints(hints);
@@ -175,6 +269,15 @@ impl Reframer {
     }
 
     /// The track of the frames that were returned last; before the first one, the track if it is known already.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Format, Hints, Reframer};
+    ///
+    /// # fn main() -> Result<(), gstkvssink::producer::InvalidFormat> {
+    /// let reframer = Reframer::new(Format::AacAdts, None, Hints::default())?;
+    /// assert_eq!(reframer.track(), None, "the headers say it");
+    /// # Ok(()) }
+    /// ```
     pub fn track(&self) -> Option<&Track> {
         match &self.way {
             Way::Pictures(pictures) => pictures.track(),
@@ -186,7 +289,19 @@ impl Reframer {
     /// Takes a buffer. `key_hint` is what its source says of it: decoding may start here.
     ///
     /// # Errors
-    /// Why nothing of the buffer can be sent. The next one may be fine.
+    /// [`Malformed`]: why nothing of the buffer can be sent. The next one may be fine.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Format, Hints, Reframer};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let frame = [0xFF, 0xF1, 0x4C, 0x80, 0x01, 0x3F, 0xFC, 0x21, 0x10]; // seven bytes of header
+    /// let mut reframer = Reframer::new(Format::AacAdts, None, Hints::default())?;
+    /// let reframed = reframer.take(frame.to_vec().into(), true)?;
+    /// assert_eq!(reframed.frames[0].payload, [0x21, 0x10][..]);
+    /// assert_eq!(reframed.track.as_ref(), reframer.track());
+    /// # Ok(()) }
+    /// ```
     pub fn take(&mut self, payload: Bytes, key_hint: bool) -> Result<Reframed, Malformed> {
         match &mut self.way {
             Way::Pictures(pictures) => pictures.take(payload, key_hint),
@@ -224,6 +339,13 @@ const fn parser(codec: Codec) -> &'static str {
 }
 
 /// Why no track can be made of what the source says.
+///
+/// ```
+/// use gstkvssink::producer::{Codec, Format, Hints, InvalidFormat, Reframer};
+///
+/// let refused = Reframer::new(Format::Avc, None, Hints::default()).unwrap_err();
+/// assert_eq!(refused, InvalidFormat::NoCodecData { codec: Codec::H264 });
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidFormat {
@@ -260,6 +382,16 @@ pub enum InvalidFormat {
 }
 
 /// Why nothing of a buffer can be sent.
+///
+/// ```
+/// use gstkvssink::producer::{Format, Hints, Malformed, Reframer};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::InvalidFormat> {
+/// let mut reframer = Reframer::new(Format::AacAdts, None, Hints::default())?;
+/// let refused = reframer.take(vec![0x21; 9].into(), true);
+/// assert!(matches!(refused, Err(Malformed::Adts { position: 0, .. })));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {

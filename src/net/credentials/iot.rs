@@ -33,6 +33,22 @@ const MAX_ANSWER: usize = 64 << 10;
 const THING_NAME: &str = "x-amzn-iot-thingname";
 
 /// A device of AWS IoT, and the role that it takes on.
+///
+/// ```
+/// use std::time::Duration;
+/// use gstkvssink::producer::{Credentials, IotCertificate};
+///
+/// let credentials = Credentials::Iot(IotCertificate {
+///     endpoint: "c0example.credentials.iot.eu-central-1.amazonaws.com".into(),
+///     cert_path: "/etc/kvs/device.pem.crt".into(),
+///     key_path: "/etc/kvs/private.pem.key".into(),
+///     ca_path: None,
+///     role_alias: "CameraRoleAlias".into(),
+///     thing_name: None, // as the stream is called
+///     connection_timeout: Duration::from_secs(5),
+///     completion_timeout: Duration::from_secs(10),
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IotCertificate {
     /// Host of the account's credentials provider, `….credentials.iot.eu-central-1.amazonaws.com`; with a port if it is

@@ -32,7 +32,7 @@ pub(super) enum Given {
 }
 
 impl Keys {
-    /// Keys that have no end, unless [`Self::until`] says one.
+    /// Keys that have no end, but for those of [`Self::temporary`].
     ///
     /// ```
     /// use gstkvssink::producer::{Keys, Secret};

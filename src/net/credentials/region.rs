@@ -13,6 +13,12 @@ use crate::{
 };
 
 /// The region when nobody names one: that of the C++ element.
+///
+/// ```
+/// use gstkvssink::producer::DEFAULT_REGION;
+///
+/// assert_eq!(DEFAULT_REGION, "us-west-2");
+/// ```
 pub const DEFAULT_REGION: &str = "us-west-2";
 
 /// A region, and who named it.

@@ -16,11 +16,24 @@ use crate::{
 const SESSION_NAME: &str = "kvssink";
 
 /// A role to assume.
+///
+/// ```
+/// use gstkvssink::producer::{Role, Service};
+///
+/// let service = Service {
+///     role: Some(Role {
+///         arn: "arn:aws:iam::123456789012:role/camera".into(),
+///         external_id: None,
+///         session_name: Some("gate".into()),
+///     }),
+///     ..Service::new("eu-central-1")
+/// };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
     /// Its ARN, `arn:aws:iam::123456789012:role/name`.
     pub arn: String,
-    /// What its trust policy wants as `sts:ExternalId`.
+    /// What its trust policy wants as `sts:ExternalId`; `None`: it wants none.
     pub external_id: Option<String>,
     /// What the session is called: 2–64 letters, digits and `=,.@_-`. `None`: `kvssink`.
     pub session_name: Option<String>,
