@@ -6,6 +6,7 @@ mod aws_client;
 mod credentials;
 mod endurance;
 mod errors;
+mod examples;
 mod faults;
 mod files;
 mod inspect;
