@@ -9,6 +9,7 @@ mod errors;
 mod examples;
 mod faults;
 mod files;
+mod guide;
 mod inspect;
 mod leaks;
 mod lifecycle;
