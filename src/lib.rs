@@ -17,7 +17,8 @@
 //! applications call [`plugin_register_static`], or load the plugin. All the rest is private and may change.
 //!
 //! To add a codec, begin at `media::Codec`. The threads and locks are drawn in `docs/architecture.md`, the promises stand
-//! in `docs/semantics.md`.
+//! in `docs/semantics.md`. `docs/guide.md` leads from nothing to stored video in three steps, and has a row for each callback
+//! of AWS's C++ producer.
 
 // Without `net` nobody uses the core: that build proves its layer only.
 #![cfg_attr(not(feature = "net"), allow(dead_code, unused_imports))]
@@ -52,6 +53,11 @@ pub mod internals;
 #[cfg(all(doctest, feature = "net"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
+
+/// The code in the guide compiles.
+#[cfg(all(doctest, feature = "plugin"))]
+#[doc = include_str!("../docs/guide.md")]
+mod guide {}
 
 #[cfg(feature = "plugin")]
 pub use plugin::plugin_register_static;

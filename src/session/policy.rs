@@ -173,8 +173,6 @@ impl Failure {
     }
 }
 
-impl std::error::Error for Failure {}
-
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.call, self.message)?;

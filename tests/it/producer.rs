@@ -8,6 +8,7 @@ mod metrics;
 mod networking;
 mod slow;
 mod tasks;
+mod told;
 
 use std::{
     sync::{Arc, Mutex},
