@@ -15,7 +15,7 @@ use gstkvssink::internals::{
     definition::{StreamDefinition, StreamName},
     media::{Codec, Format, Frame, Hints, Reframer, Track, TrackNumber},
     mkv,
-    session::{Call, Described, Input, Output, Session, StreamStatus},
+    session::{Call, Described, Input, Output, Session},
     time::{Mono, Timecode, Timestamp},
 };
 
@@ -148,10 +148,9 @@ fn streaming() -> Session {
     session.put_frame(Mono::ZERO, frame).expect("it is begun");
     loop {
         let answer = match session.poll(Mono::ZERO) {
-            Output::Call(Call::Describe) => Input::Described(Described {
-                status: StreamStatus::Active,
-                retention: StreamDefinition::new(StreamName::new("cam").expect("a name")).retention,
-            }),
+            Output::Call(Call::Describe) => Input::Described(Described::active(
+                StreamDefinition::new(StreamName::new("cam").expect("a name")).retention,
+            )),
             Output::Call(call) => Input::Done(call),
             Output::Open { .. } => {
                 session.handle(Mono::ZERO, Input::Opened { until: None });
@@ -204,7 +203,7 @@ fn session(c: &mut Criterion) {
                 session.handle(now, Input::Response(ack.as_bytes()));
             }
         });
-        let stats = session.stats();
+        let stats = session.stats(Mono::ZERO);
         assert_eq!(stats.fragments_pending, 1, "{stats:?}");
     });
     group.finish();

@@ -24,6 +24,23 @@ use crate::{
     time::{Mono, Timecode, Timestamp},
 };
 
+/// An answer of DescribeStream.
+pub fn described(
+    status: session::StreamStatus,
+    retention: std::time::Duration,
+) -> session::Described {
+    session::Described { status, retention }
+}
+
+/// A failure of any kind.
+pub fn failure(call: Call, cause: session::Cause, message: String) -> Failure {
+    Failure {
+        call,
+        cause,
+        message,
+    }
+}
+
 /// What was read of a response.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Acks {
@@ -119,6 +136,7 @@ impl Kept {
             first: self.at,
             earliest: self.at,
             last: self.at,
+            began: Mono::ZERO,
             arrived: Mono::ZERO,
             persisted: false,
             refused: 0,

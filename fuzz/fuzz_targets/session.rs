@@ -11,10 +11,9 @@ use std::{collections::BTreeSet, time::Duration};
 use arbitrary::Arbitrary;
 use gstkvssink::internals::{
     definition::{Fragmentation, StreamDefinition, StreamName, StreamingType, TimecodeType},
+    described, failure,
     media::{Codec, Frame, Track, TrackNumber, alaw_private},
-    session::{
-        Call, Cause, Described, Event, Failure, Input, Output, Refused, Session, StreamStatus,
-    },
+    session::{Call, Cause, Event, Input, Output, Refused, Session, StreamStatus},
     time::{Mono, Timestamp},
 };
 use libfuzzer_sys::fuzz_target;
@@ -409,20 +408,16 @@ impl World {
         if self.under_way == Some(Call::Describe) {
             self.under_way = None;
             let retention = Duration::from_secs(if keeps { 3600 } else { 0 });
-            let described = Described { status, retention };
-            self.session.handle(self.now, Input::Described(described));
+            let answer = described(status, retention);
+            self.session.handle(self.now, Input::Described(answer));
         }
     }
 
     fn fail(&mut self, cause: Cause) {
         if let Some(call) = self.under_way.take() {
             self.body = None;
-            let failure = Failure {
-                call,
-                cause,
-                message: "so it is".into(),
-            };
-            self.session.handle(self.now, Input::Failed(&failure));
+            let lost = failure(call, cause, "so it is".into());
+            self.session.handle(self.now, Input::Failed(&lost));
         }
     }
 
