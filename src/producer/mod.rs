@@ -114,7 +114,7 @@ impl Producer {
     }
 
     /// Makes a stream and begins to prepare it (describe, create, data endpoint) on the producer's thread. Returns at once;
-    /// [`Stream::wait_ready`] and [`Stream::ready`] wait.
+    /// [`Stream::wait_ready`] and [`Stream::wait_ready_in_task`] wait.
     ///
     /// # Errors
     /// [`Invalid`] when a setting cannot work.
