@@ -42,7 +42,7 @@ const SHORTEST_SUSPEND: Duration = Duration::from_secs(1);
 /// match stream.put_frame(frame) {
 ///     Ok(()) => {}
 ///     Err(PutError::Interrupted(frame)) => println!("{frame:?} can be put again"),
-///     Err(PutError::Stopped) => println!("the stream has ended"),
+///     Err(error) => println!("{error}"), // the stream has ended
 /// }
 /// # }
 /// ```
@@ -68,7 +68,7 @@ pub enum PutError {
 /// match stream.wait_ready(Duration::from_secs(30)) {
 ///     Ok(()) => println!("ready"),
 ///     Err(WaitError::Interrupted) => println!("not yet"),
-///     Err(WaitError::Failed(error)) => println!("{error}"),
+///     Err(error) => println!("{error}"),
 /// }
 /// # }
 /// ```

@@ -106,10 +106,10 @@ pub enum Input<'a> {
 /// The answer of DescribeStream.
 ///
 /// ```
-/// use gstkvssink::producer::{Described, StreamStatus};
+/// use gstkvssink::producer::Described;
 ///
-/// let retention = std::time::Duration::from_secs(24 * 3600);
-/// let described = Described { status: StreamStatus::Active, retention };
+/// let described = Described::active(std::time::Duration::from_secs(24 * 3600));
+/// assert_eq!(described.retention.as_secs(), 86_400);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -141,8 +141,8 @@ impl Described {
 /// ```
 /// use gstkvssink::producer::{Described, StreamStatus};
 ///
-/// let retention = std::time::Duration::ZERO; // nothing is kept
-/// let not_yet = Described { status: StreamStatus::Creating, retention };
+/// let mut not_yet = Described::active(std::time::Duration::ZERO); // nothing is kept
+/// not_yet.status = StreamStatus::Creating;
 /// assert_ne!(not_yet.status, StreamStatus::Active);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use std::fmt;
 /// ```
 /// use gstkvssink::producer::{Call, Failure};
 ///
-/// let failure = Failure { call: Call::Create, ..Failure::lost("no answer") };
+/// let mut failure = Failure::lost("no answer");
+/// failure.call = Call::Create;
 /// assert_eq!(failure.to_string(), "CreateStream: no answer");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,14 +93,10 @@ pub enum Cause {
 /// A call that did not succeed, or a connection that ended.
 ///
 /// ```
-/// use gstkvssink::producer::{Call, Cause, Failure};
+/// use gstkvssink::producer::Failure;
 ///
-/// let failure = Failure {
-///     call: Call::Resolve,
-///     cause: Cause::Answer { status: 429, code: String::new(), request_id: None },
-///     message: "too many calls".into(),
-/// };
-/// assert_eq!(failure.to_string(), "GetDataEndpoint: too many calls (HTTP 429)");
+/// let failure = Failure::answered(429, "ThrottlingException", "too many calls");
+/// assert_eq!(failure.to_string(), "PutMedia: too many calls (HTTP 429 ThrottlingException)");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -136,6 +133,24 @@ impl Failure {
         Self::of(Cause::Request, message)
     }
 
+    /// The service answered with an error: HTTP status, the name of its exception, and what it says. What follows from it is
+    /// in docs/errors.md.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{Cause, Failure};
+    ///
+    /// let failure = Failure::answered(503, "", "come back later");
+    /// assert!(matches!(failure.cause, Cause::Answer { status: 503, .. }));
+    /// ```
+    pub fn answered(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
+        let cause = Cause::Answer {
+            status,
+            code: code.into(),
+            request_id: None,
+        };
+        Self::of(cause, message)
+    }
+
     /// The stream does not exist.
     ///
     /// ```
@@ -144,12 +159,11 @@ impl Failure {
     /// let failure = Failure::not_found();
     /// ```
     pub fn not_found() -> Self {
-        let cause = Cause::Answer {
-            status: 404,
-            code: "ResourceNotFoundException".into(),
-            request_id: None,
-        };
-        Self::of(cause, "the stream does not exist")
+        Self::answered(
+            404,
+            "ResourceNotFoundException",
+            "the stream does not exist",
+        )
     }
 
     /// Nobody has credentials.
