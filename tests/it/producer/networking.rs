@@ -474,3 +474,41 @@ fn an_application_may_have_its_own_credentials() {
     stream.stop().unwrap();
     assert_eq!(accounts(&stream.metrics()), [20, 20, 0, 0]);
 }
+
+/// Deletes no stream, each time in another way.
+struct Keeps(Mutex<Vec<Fault>>);
+
+impl ServiceCallbacks for Keeps {
+    fn delete_stream<'a>(&'a self, _: &'a KinesisVideo) -> Answer<'a, ()> {
+        let fault = self.0.lock().unwrap().pop();
+        Box::pin(async move {
+            match fault {
+                Some(Fault::Panics) => panic!("this call is meant to panic"),
+                Some(Fault::Refused) => Err(Failure::refused("it cannot work")),
+                Some(Fault::NotFound) => Err(Failure::not_found()),
+                Some(_) => Err(Failure::lost("nobody answers")),
+                None => Ok(()),
+            }
+        })
+    }
+}
+
+/// A stream that could not be deleted is told so, once for each attempt; nothing hangs, and the next attempt may succeed.
+#[test]
+fn a_deletion_that_fails_says_so() {
+    let faults = [Fault::Panics, Fault::Refused, Fault::NotFound, Fault::Lost];
+    let keeps = Keeps(Mutex::new(faults.to_vec()));
+    let producer = Producer::builder()
+        .service_callbacks(Arc::new(keeps))
+        .build()
+        .unwrap();
+    let name = StreamName::new("cam").unwrap();
+    for _ in faults {
+        let failure = producer.delete_stream(&name).unwrap_err();
+        assert!(
+            failure.to_string().starts_with("DeleteStream: "),
+            "{failure}"
+        );
+    }
+    producer.delete_stream(&name).unwrap();
+}
