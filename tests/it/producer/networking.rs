@@ -259,7 +259,7 @@ impl ServiceCallbacks for Own {
     }
 }
 
-/// Acks that say nothing, until the session gives the request up.
+/// Acks that say nothing, until the session gives the request up. At the pace of a service: they would fill the channel.
 fn idle(acks: &AckSender) {
     while acks.blocking_send(Ack::idle()).is_ok() {
         thread::sleep(Duration::from_millis(10));

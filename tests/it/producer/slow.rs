@@ -10,6 +10,17 @@ fn troubles(stream: &Stream) -> (u64, u64) {
     (stats.callbacks_left_out, stats.callbacks_panicked)
 }
 
+/// A stream with these callbacks, and all of `media` put.
+fn fed(local: &Local, callbacks: Arc<dyn StreamCallbacks>, media: &Media) -> Stream {
+    let stream = producer(local).create_stream_with(definition("cam"), callbacks);
+    let stream = stream.unwrap();
+    stream
+        .set_tracks(std::slice::from_ref(&media.track))
+        .unwrap();
+    put_all(&stream, media.frames(START_MS));
+    stream
+}
+
 /// Blocks in its first ack, until it is let go.
 struct Slow {
     let_go: Mutex<Option<mpsc::Receiver<()>>>,
@@ -54,13 +65,7 @@ fn a_callback_that_blocks_delays_no_upload() {
     let media = Media::test(40, 10);
     let (slow, let_go) = Slow::new();
     let callbacks: Arc<Slow> = Arc::clone(&slow);
-    let producer = producer(&local);
-    let stream = producer.create_stream_with(definition("cam"), callbacks);
-    let stream = stream.unwrap();
-    stream
-        .set_tracks(std::slice::from_ref(&media.track))
-        .unwrap();
-    put_all(&stream, media.frames(START_MS));
+    let stream = fed(&local, callbacks, &media);
     stream.end_fragment();
     assert!(eventually(|| stream.metrics().frames_persisted >= 30));
     assert!(slow.told().is_empty(), "the first ack is still being told");
@@ -79,13 +84,7 @@ fn stop_does_not_wait_for_a_callback_that_never_returns() {
     let local = service();
     let media = Media::test(40, 10);
     let (slow, _never) = Slow::new();
-    let producer = producer(&local);
-    let stream = producer.create_stream_with(definition("cam"), slow);
-    let stream = stream.unwrap();
-    stream
-        .set_tracks(std::slice::from_ref(&media.track))
-        .unwrap();
-    put_all(&stream, media.frames(START_MS));
+    let stream = fed(&local, slow, &media);
     stream.stop().unwrap();
     assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);
 }
@@ -96,13 +95,7 @@ fn a_drain_does_not_wait_for_a_callback_that_never_returns() {
     let local = service();
     let media = Media::test(40, 10);
     let (slow, _never) = Slow::new();
-    let producer = producer(&local);
-    let stream = producer.create_stream_with(definition("cam"), slow);
-    let stream = stream.unwrap();
-    stream
-        .set_tracks(std::slice::from_ref(&media.track))
-        .unwrap();
-    put_all(&stream, media.frames(START_MS));
+    let stream = fed(&local, slow, &media);
     stream.drain().unwrap();
     assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);
 }
@@ -129,13 +122,7 @@ impl StreamCallbacks for Fragile {
 fn callbacks_that_panic_end_no_stream() {
     let local = service();
     let media = Media::test(40, 10);
-    let producer = producer(&local);
-    let stream = producer.create_stream_with(definition("cam"), Arc::new(Fragile));
-    let stream = stream.unwrap();
-    stream
-        .set_tracks(std::slice::from_ref(&media.track))
-        .unwrap();
-    put_all(&stream, media.frames(START_MS));
+    let stream = fed(&local, Arc::new(Fragile), &media);
     stream.stop().unwrap();
     assert_eq!(accounts(&stream.metrics()), [40, 40, 0, 0]);
     // Ready, three acks of four fragments, closed.
