@@ -117,10 +117,18 @@ struct Key {
     stream: StreamName,
 }
 
-/// An endpoint, and a clock that was started when it was learnt.
-type Entries = HashMap<Key, (DataEndpoint, Clock)>;
+/// The endpoints that are known, and when each was learnt. One clock for all: those of two could not be compared exactly.
+struct Entries {
+    clock: Clock,
+    by_key: HashMap<Key, (DataEndpoint, Mono)>,
+}
 
-static KNOWN: LazyLock<Mutex<Entries>> = LazyLock::new(Mutex::default);
+static KNOWN: LazyLock<Mutex<Entries>> = LazyLock::new(|| {
+    Mutex::new(Entries {
+        clock: Clock::start(),
+        by_key: HashMap::new(),
+    })
+});
 
 fn known() -> MutexGuard<'static, Entries> {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -141,32 +149,39 @@ impl Known {
 
     pub(super) fn endpoint(&self) -> Option<DataEndpoint> {
         let known = known();
-        let (endpoint, since) = known.get(&self.0)?;
-        is_young(since.now()).then(|| endpoint.clone())
+        let (endpoint, learnt) = known.by_key.get(&self.0)?;
+        is_young(known.clock.now().saturating_since(*learnt)).then(|| endpoint.clone())
     }
 
     pub(super) fn learn(&self, endpoint: DataEndpoint) {
-        insert(&mut known(), self.0.clone(), endpoint, Clock::start());
+        let mut known = known();
+        let now = known.clock.now();
+        insert(&mut known.by_key, self.0.clone(), endpoint, now);
     }
 
     pub(super) fn forget(&self) {
-        known().remove(&self.0);
+        known().by_key.remove(&self.0);
     }
 }
 
-fn is_young(age: Mono) -> bool {
-    age.saturating_since(Mono::ZERO) < AGE
+fn is_young(age: Duration) -> bool {
+    age < AGE
 }
 
 /// For a new one the oldest has to go when there is no room.
-fn insert(known: &mut Entries, key: Key, endpoint: DataEndpoint, since: Clock) {
+fn insert(
+    known: &mut HashMap<Key, (DataEndpoint, Mono)>,
+    key: Key,
+    endpoint: DataEndpoint,
+    now: Mono,
+) {
     if known.len() >= MAX_KNOWN && !known.contains_key(&key) {
-        let oldest = known.iter().max_by_key(|(_, (_, since))| since.now());
+        let oldest = known.iter().min_by_key(|(_, (_, learnt))| *learnt);
         if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
             known.remove(&oldest);
         }
     }
-    known.insert(key, (endpoint, since));
+    known.insert(key, (endpoint, now));
 }
 
 #[cfg(test)]
@@ -196,25 +211,29 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_known_for_45_minutes() {
-        assert!(is_young(Mono::ZERO));
-        assert!(is_young(Mono::from_secs(45 * 60 - 1)));
-        assert!(!is_young(Mono::from_secs(45 * 60)));
+        assert!(is_young(Duration::ZERO));
+        assert!(is_young(Duration::from_secs(45 * 60 - 1)));
+        assert!(!is_young(Duration::from_secs(45 * 60)));
     }
 
     #[test]
     fn the_oldest_is_forgotten_for_a_new_one() {
-        let mut known = Entries::new();
-        for n in 0..=MAX_KNOWN {
-            let Known(key) = of("test-1", &format!("cam{n}"));
-            insert(
-                &mut known,
-                key,
-                endpoint("https://a.invalid"),
-                Clock::start(),
-            );
+        let mut known = HashMap::new();
+        let learn = |known: &mut HashMap<_, _>, stream: usize, seconds| {
+            let Known(key) = of("test-1", &format!("cam{stream}"));
+            let now = Mono::from_secs(seconds);
+            insert(known, key, endpoint("https://a.invalid"), now);
+        };
+        for n in 0..MAX_KNOWN {
+            learn(&mut known, n, n as u64);
         }
+        // What is learnt again is the youngest.
+        learn(&mut known, 0, 2000);
+        learn(&mut known, MAX_KNOWN, 2001);
         assert_eq!(known.len(), MAX_KNOWN);
-        assert!(!known.contains_key(&of("test-1", "cam0").0));
-        assert!(known.contains_key(&of("test-1", &format!("cam{MAX_KNOWN}")).0));
+        for (stream, is_there) in [(0, true), (1, false), (2, true), (MAX_KNOWN, true)] {
+            let Known(key) = of("test-1", &format!("cam{stream}"));
+            assert_eq!(known.contains_key(&key), is_there, "cam{stream}");
+        }
     }
 }
