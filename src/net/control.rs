@@ -80,10 +80,11 @@ impl ControlPlane {
             .as_deref()
             .map(parse_endpoint)
             .transpose()?;
+        let https = endpoint.as_ref().is_none_or(|uri| uri.scheme() == "https");
         let mut config = aws_sdk_kinesisvideo::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .credentials_provider(keyring.provider())
-            .http_client(http.sdk_client())
+            .http_client(http.sdk_client(https))
             // The keyring keeps what is worth keeping; a refusal is answered with what it has then.
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())

@@ -43,6 +43,11 @@ impl DataEndpoint {
         self.0.as_str().trim_end_matches('/')
     }
 
+    /// Else it is `http`.
+    pub(crate) fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     /// Its answers are its own.
     pub(crate) fn is_authentic(&self) -> bool {
         is_authentic(&self.0)

@@ -15,11 +15,7 @@ use aws_smithy_http_client::{
 use reqwest::{ClientBuilder, tls};
 
 pub(crate) use super::proxy::is_password_wanted;
-use super::{
-    Service, failure,
-    proxy::Proxy,
-    trust::{self, Trust},
-};
+use super::{Service, failure, proxy::Proxy, trust::Trust};
 use crate::{
     definition::Invalid,
     session::{Call, Cause, Failure},
@@ -29,8 +25,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     trust: Trust,
-    /// The same for the SDK.
-    tls: TlsContext,
     proxy: Proxy,
     /// The same for the SDK.
     proxy_config: ProxyOfSdk,
@@ -62,26 +56,17 @@ impl Http {
         let plain = |uri: &String| uri.starts_with("http:");
         let proxy = Proxy::of(service.proxy.as_ref(), &environment)?;
         let trust = Trust::of(service.ca_file.as_deref(), environment)?;
-        let store = match &trust {
-            Trust::Platform => TrustStore::default(),
-            Trust::Given(roots) => roots.pems().iter().fold(TrustStore::empty(), |store, pem| {
-                store.with_pem_certificate(pem.as_bytes())
-            }),
-        };
-        let tls = TlsContext::builder().with_trust_store(store);
         Ok(Self {
             trust,
-            tls: tls
-                .build()
-                .map_err(|error| Invalid::new(trust::CA_FILE, error.to_string()))?,
             proxy_config: ProxyOfSdk(proxy.config(service.endpoint.as_ref().is_some_and(plain))?),
             proxy,
         })
     }
 
-    /// For the clients of the AWS SDK.
-    pub(crate) fn sdk_client(&self) -> SharedHttpClient {
-        let (tls, ProxyOfSdk(proxy)) = (self.tls.clone(), self.proxy_config.clone());
+    /// For the clients of the AWS SDK. One that needs no `https` trusts nobody: to read CAs takes longer than to ask.
+    pub(crate) fn sdk_client(&self, https: bool) -> SharedHttpClient {
+        let trust = https.then(|| self.trust.clone());
+        let ProxyOfSdk(proxy) = self.proxy_config.clone();
         // What `Builder::build_https` does, but for the proxy, which it does not take.
         Builder::new().build_with_connector_fn(move |settings, components| {
             let mut connector = Connector::builder();
@@ -90,22 +75,29 @@ impl Http {
             connector
                 .proxy_config(proxy.clone())
                 .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-                .tls_context(tls.clone())
+                .tls_context(tls_context(trust.as_ref()))
                 .build()
         })
     }
 
-    /// For everything else.
+    /// For everything else. The first of a process may have to read the CAs of the platform, which takes a while.
     ///
     /// # Errors
     /// [`Invalid`] when it cannot go through the proxy.
     pub(crate) fn client_builder(&self) -> Result<ClientBuilder, Invalid> {
+        Ok(self
+            .distrustful()?
+            .tls_certs_only(self.trust.certificates()))
+    }
+
+    /// The same for a client that trusts nobody: for `http`, or until it is told whom to trust.
+    ///
+    /// # Errors
+    /// As [`Self::client_builder`].
+    pub(crate) fn distrustful(&self) -> Result<ClientBuilder, Invalid> {
         let builder = self.proxy.apply(reqwest::Client::builder())?;
         let builder = builder.tls_version_min(tls::Version::TLS_1_2);
-        Ok(match &self.trust {
-            Trust::Platform => builder,
-            Trust::Given(roots) => builder.tls_certs_only(roots.certificates()),
-        })
+        Ok(builder.tls_certs_only([]))
     }
 
     /// No answer: what happened on the way to `place`, and what can be done about it.
@@ -149,6 +141,19 @@ impl Http {
         }
         failure
     }
+}
+
+/// Whom the SDK trusts. Called with its first connection.
+fn tls_context(trust: Option<&Trust>) -> TlsContext {
+    let store = match trust {
+        None => TrustStore::empty(),
+        Some(Trust::Platform) => TrustStore::default(),
+        Some(Trust::Given(roots)) => roots.pems().iter().fold(TrustStore::empty(), |store, pem| {
+            store.with_pem_certificate(pem.as_bytes())
+        }),
+    };
+    let context = TlsContext::builder().with_trust_store(store);
+    context.build().expect("it is all given")
 }
 
 /// Nobody who is trusted has signed the server's certificate, in the words of rustls; the second are of a CA that has the

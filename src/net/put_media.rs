@@ -4,7 +4,10 @@
 //! Belongs here: the head, its signature, the life of the connection. Does not belong here: how the body gets into it
 //! ([`super::body`]), what the bytes mean ([`crate::session`], [`crate::mkv`]), when to open and to close.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
 
 use aws_credential_types::{Credentials, provider::error::CredentialsError};
 use aws_smithy_async::time::TimeSource;
@@ -46,7 +49,9 @@ const ACKS_REQUIRED: HeaderName =
 /// The client of PutMedia, for one stream.
 #[derive(Debug)]
 pub(crate) struct PutMedia {
-    client: Client,
+    /// For `http`, and for `https`. Each is made when it is needed first: who only starts need not wait for CAs to be read.
+    clients: [OnceLock<Client>; 2],
+    connection_timeout: Duration,
     keyring: Keyring,
     /// All headers that do not change: all but those of the time, the host and the signature.
     headers: HeaderMap,
@@ -56,11 +61,10 @@ pub(crate) struct PutMedia {
 }
 
 impl PutMedia {
-    /// A client that has not connected yet. Reads the certificates of the platform, unless others are given. Needs no
-    /// runtime.
+    /// A client that has not connected yet. Needs no runtime.
     ///
     /// # Errors
-    /// [`Invalid`] when the user agent cannot be a header, or there are no certificates.
+    /// [`Invalid`] when the user agent cannot be a header.
     pub(crate) fn new(
         service: &Service,
         definition: &StreamDefinition,
@@ -69,7 +73,8 @@ impl PutMedia {
         http: &Http,
     ) -> Result<Self, Invalid> {
         Ok(Self {
-            client: client(service, definition, http)?,
+            clients: Default::default(),
+            connection_timeout: definition.connection_timeout,
             keyring,
             headers: headers(service, definition)?,
             patience: definition.completion_timeout,
@@ -134,7 +139,7 @@ impl PutMedia {
             )
             .map_err(|error| failure::request(Call::PutMedia, failure::chain(&*error)))?;
         let (link, body) = Link::new(media);
-        let request = self.client.post(&url).headers(headers);
+        let request = self.client(endpoint)?.post(&url).headers(headers);
         let request = request.body(Body::wrap_stream(body)).send();
         let head = Box::pin(request).await.map_err(|error| {
             if error.is_builder() {
@@ -152,6 +157,41 @@ impl PutMedia {
         })
     }
 
+    fn client(&self, endpoint: &DataEndpoint) -> Result<&Client, Failure> {
+        let https = endpoint.is_https();
+        let made = &self.clients[usize::from(https)];
+        if let Some(client) = made.get() {
+            return Ok(client);
+        }
+        let client = self.connector(https).map_err(|why| {
+            let message = format!("cannot connect to {}: {why}", endpoint.as_str());
+            failure::request(Call::PutMedia, message)
+        })?;
+        Ok(made.get_or_init(|| client))
+    }
+
+    fn connector(&self, https: bool) -> Result<Client, String> {
+        let builder = match https {
+            true => self.http.client_builder(),
+            false => self.http.distrustful(),
+        };
+        // No time limit over all: a session lasts for 45 minutes. That it ends when the peer takes nothing for 30 s is
+        // reqwest's default (TCP_USER_TIMEOUT on Linux); so ends too what was aborted with bytes that the peer does not take.
+        builder
+            .map_err(|error| error.to_string())?
+            .http1_only()
+            .connect_timeout(self.connection_timeout)
+            .tcp_nodelay(true)
+            .tcp_keepalive(KEEPALIVE)
+            .tcp_keepalive_interval(KEEPALIVE)
+            .tcp_keepalive_retries(3)
+            .pool_max_idle_per_host(0)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .build()
+            .map_err(|error| failure::chain(&error))
+    }
+
     fn signed(
         &self,
         url: &str,
@@ -167,40 +207,6 @@ impl PutMedia {
         sign::sign(url, &mut headers, keys, region, now)?;
         Ok(headers)
     }
-}
-
-fn client(
-    service: &Service,
-    definition: &StreamDefinition,
-    http: &Http,
-) -> Result<Client, Invalid> {
-    // No time limit over all: a session lasts for 45 minutes. That it ends when the peer takes nothing for 30 s is
-    // reqwest's default (TCP_USER_TIMEOUT on Linux); so ends too what was aborted with bytes that the peer does not take.
-    let builder = || -> Result<_, Invalid> {
-        let builder = http.client_builder()?.http1_only();
-        Ok(builder
-            .connect_timeout(definition.connection_timeout)
-            .tcp_nodelay(true)
-            .tcp_keepalive(KEEPALIVE)
-            .tcp_keepalive_interval(KEEPALIVE)
-            .tcp_keepalive_retries(3)
-            .pool_max_idle_per_host(0)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never()))
-    };
-    let plain = |endpoint: &String| endpoint.starts_with("http:");
-    let bare = builder()?.tls_certs_only([]);
-    builder()?
-        .build()
-        .or_else(|error| match &service.endpoint {
-            // A machine without certificates can still talk to a local service.
-            Some(endpoint) if plain(endpoint) => bare.build(),
-            _ => Err(error),
-        })
-        .map_err(|error| {
-            let why = failure::chain(&error);
-            Invalid::new("endpoint", format!("no TLS for https: {why}"))
-        })
 }
 
 fn text(setting: &str, value: &str) -> Result<HeaderValue, Invalid> {
@@ -418,12 +424,12 @@ mod tests {
         let (response, mut socket, _) = open(body, OK).await;
         let mut response = response.unwrap();
 
-        sender.send(Bytes::from_static(b"abc")).await.unwrap();
+        sender.put(Bytes::from_static(b"abc")).await.unwrap();
         peer::expect(&mut socket, b"3\r\nabc\r\n").await;
         peer::say(&mut socket, "4\r\nack1\r\n").await;
         assert_eq!(response.chunk().await.unwrap().unwrap(), "ack1");
 
-        sender.send(Bytes::from_static(b"de")).await.unwrap();
+        sender.put(Bytes::from_static(b"de")).await.unwrap();
         peer::expect(&mut socket, b"2\r\nde\r\n").await;
         sender.end();
         peer::expect(&mut socket, b"0\r\n\r\n").await;
@@ -436,7 +442,7 @@ mod tests {
     async fn the_body_begins_before_the_answer() {
         let (listener, address) = peer::listen().await;
         let (sender, body) = Media::channel(1);
-        sender.send(Bytes::from_static(b"header")).await.unwrap();
+        sender.put(Bytes::from_static(b"header")).await.unwrap();
         let put_media = put_media();
         let endpoint = endpoint(&format!("http://{address}"));
         let (response, _socket) =
@@ -525,7 +531,7 @@ mod tests {
         let (sender, body) = Media::channel(1);
         let (response, mut socket, _) = open(body, OK).await;
         let more_than_sockets_hold = Bytes::from(vec![b'x'; 16 << 20]);
-        sender.send(more_than_sockets_hold).await.unwrap();
+        sender.put(more_than_sockets_hold).await.unwrap();
         // Taken, and stuck.
         assert!(sender.has_room().await);
         drop(response);
@@ -675,7 +681,7 @@ mod tests {
         for last in [OK, REFUSED] {
             let (listener, address) = peer::listen().await;
             let (sender, body) = Media::channel(2);
-            sender.send(Bytes::from_static(b"header")).await.unwrap();
+            sender.put(Bytes::from_static(b"header")).await.unwrap();
             let put_media = put_media();
             let endpoint = endpoint(&format!("http://{address}"));
             let (response, (heads, mut socket)) =
@@ -705,7 +711,7 @@ mod tests {
                 assert_eq!(code, "InvalidSignatureException");
                 continue;
             }
-            sender.send(Bytes::from_static(b"abc")).await.unwrap();
+            sender.put(Bytes::from_static(b"abc")).await.unwrap();
             sender.end();
             peer::expect(&mut socket, b"3\r\nabc\r\n0\r\n\r\n").await;
             drop(response);

@@ -50,7 +50,7 @@ impl Chain {
             .clone()
             .with_use_fips(Some(self.use_fips))
             .with_use_dual_stack(Some(self.use_dual_stack))
-            .with_http_client(self.http.sdk_client());
+            .with_http_client(self.http.sdk_client(true));
         let mut profile = ProfileFileCredentialsProvider::builder().configure(&far);
         if let Some(name) = &self.profile {
             profile = profile.profile_name(name);

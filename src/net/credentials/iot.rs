@@ -140,11 +140,16 @@ impl IotCertificate {
 
     async fn client(&self, http: &Http) -> Result<Client, String> {
         let identity = self.identity().await?;
-        let mut builder = http.client_builder().map_err(|error| error.to_string())?;
-        if let Some(path) = &self.ca_path {
-            builder = builder.tls_certs_only(certificates("ca-path", path).await?.0);
-        }
+        let builder = match &self.ca_path {
+            Some(path) => {
+                let certificates = certificates("ca-path", path).await?.0;
+                let builder = http.distrustful();
+                builder.map(|builder| builder.tls_certs_only(certificates))
+            }
+            None => http.client_builder(),
+        };
         builder
+            .map_err(|error| error.to_string())?
             .https_only(true)
             .http1_only()
             .identity(identity)

@@ -66,7 +66,7 @@ impl Role {
         let mut config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(Region::new(region.to_owned()))
             .time_source(chain.clock.clone())
-            .http_client(chain.http.sdk_client())
+            .http_client(chain.http.sdk_client(true))
             .use_fips(chain.use_fips)
             .use_dual_stack(chain.use_dual_stack)
             .no_credentials();
