@@ -109,7 +109,8 @@ pub enum StreamingType {
     Realtime,
     /// As realtime, but media is dropped only for want of room, not for its age.
     NearRealtime,
-    /// `put_frame` waits for room; nothing is dropped.
+    /// `put_frame` waits for room, and while more than 2 MiB (a quarter of `storage`, if that is less) were not sent yet;
+    /// nothing is dropped.
     Offline,
 }
 

@@ -28,6 +28,10 @@ pub(crate) struct Store {
     cursor: Cursor,
     /// Sum of the cost of all fragments.
     bytes: u64,
+    /// Of those before the cursor's.
+    sent: u64,
+    /// Blocks of what was PERSISTED last.
+    settled: Vec<Vec<Block>>,
 }
 
 /// The chunk that is sent next.
@@ -37,6 +41,8 @@ struct Cursor {
     block: usize,
     /// The head of the block was sent, its payload was not.
     head_sent: bool,
+    /// Cost of the blocks before.
+    sent: u64,
 }
 
 /// Frames that were taken out of the store before they were PERSISTED.
@@ -52,6 +58,11 @@ impl Store {
     /// Bytes held, with their overhead.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes of them that were not sent since the last [`Self::rewind`].
+    pub(crate) fn unsent(&self) -> u64 {
+        self.bytes - self.sent - self.cursor.sent
     }
 
     /// Frames that are not PERSISTED.
@@ -241,6 +252,7 @@ impl Store {
             self.cursor = Cursor {
                 block: self.cursor.block + 1,
                 head_sent: false,
+                sent: self.cursor.sent + block.cost(),
                 ..self.cursor
             };
             block.payload.clone()
@@ -262,6 +274,7 @@ impl Store {
             fragment: self.base,
             ..Cursor::default()
         };
+        self.sent = 0;
         self.skip_settled();
     }
 
@@ -296,8 +309,15 @@ impl Store {
         let fragment = self.pending_mut(id)?;
         let settled = (fragment.frames(), fragment.arrived);
         fragment.persisted = true;
+        let blocks = std::mem::take(&mut fragment.blocks);
+        self.settled.push(blocks);
         self.settle(id);
         Some(settled)
+    }
+
+    /// The blocks of what was PERSISTED since the last time: whoever takes them says when their memory is freed.
+    pub(crate) fn take_settled(&mut self) -> Vec<Vec<Block>> {
+        std::mem::take(&mut self.settled)
     }
 
     /// Counts a refusal of this fragment: how many it has had.
@@ -326,10 +346,7 @@ impl Store {
         fragment.complete = true;
         fragment.absent = 0;
         if id.0 == self.cursor.fragment {
-            self.cursor = Cursor {
-                fragment: self.cursor.fragment + 1,
-                ..Cursor::default()
-            };
+            self.pass();
         }
         self.settle(id);
         Some(eviction)
@@ -364,6 +381,9 @@ impl Store {
     fn settle(&mut self, id: FragmentId) {
         if let Some(fragment) = self.index(id.0).and_then(|index| self.queue.get_mut(index)) {
             self.bytes -= fragment.cost;
+            if id.0 < self.cursor.fragment {
+                self.sent -= fragment.cost;
+            }
             fragment.cost = 0;
             fragment.blocks = Vec::new();
             (fragment.tags, fragment.tail) = (Vec::new(), Bytes::new());
@@ -392,11 +412,19 @@ impl Store {
             if !(fragment.persisted || sent) {
                 return;
             }
-            self.cursor = Cursor {
-                fragment: self.cursor.fragment + 1,
-                ..Cursor::default()
-            };
+            self.pass();
         }
+    }
+
+    /// Moves the cursor to the next fragment.
+    fn pass(&mut self) {
+        self.sent += self
+            .at(self.cursor.fragment)
+            .map_or(0, |fragment| fragment.cost);
+        self.cursor = Cursor {
+            fragment: self.cursor.fragment + 1,
+            ..Cursor::default()
+        };
     }
 }
 
@@ -731,6 +759,12 @@ mod tests {
                 }
                 prop_assert_eq!(taken, settled + store.frames());
                 prop_assert_eq!(store.bytes(), store.pending().flat_map(|f| &f.blocks).map(Block::cost).sum::<u64>());
+                let later = |f: &&Fragment| f.id.0 >= store.cursor.fragment;
+                let unsent = store.pending().filter(later).flat_map(|f| {
+                    let sent = if f.id.0 == store.cursor.fragment { store.cursor.block } else { 0 };
+                    f.blocks.iter().skip(sent)
+                });
+                prop_assert_eq!(store.unsent(), unsent.map(Block::cost).sum::<u64>());
             }
         }
     }

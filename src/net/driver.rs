@@ -58,6 +58,8 @@ pub(crate) struct Known {
     region_told: bool,
     /// The body of the PutMedia request that is under way; dropped, the request is aborted.
     body: Option<MediaSender>,
+    /// On their way into it: empty, but not to be allocated again and again.
+    chunks: Vec<MediaChunk>,
     /// The connection takes no media any more: until when its response may say why.
     deaf: Option<Mono>,
 }
@@ -193,25 +195,26 @@ impl Driver {
     }
 
     /// As much as the connection takes. True when that was anything.
-    fn transmit(&self) -> bool {
+    fn transmit(&mut self) -> bool {
         let Some(body) = &self.state.body else {
             return false;
         };
-        let mut sent = false;
-        while let Some(permit) = body.try_reserve() {
-            let Some(chunk) = self.intake.with(|session| {
-                let bytes = session.transmit(self.clock.now())?;
-                Some(MediaChunk::new(
-                    bytes,
-                    session.began(),
-                    session.has_ended_fragment(),
-                ))
-            }) else {
-                return sent;
-            };
-            permit.send(chunk);
-            sent = true;
+        let (room, chunks) = (body.room(), &mut self.state.chunks);
+        if room == 0 {
+            return false;
         }
+        self.intake.with(|session| {
+            let now = self.clock.now();
+            while chunks.len() < room
+                && let Some(bytes) = session.transmit(now)
+            {
+                let (begins, ends) = (session.began(), session.has_ended_fragment());
+                chunks.push(MediaChunk::new(bytes, begins, ends));
+            }
+        });
+        // Not under the lock: whoever reads the body may be woken at once.
+        let sent = !chunks.is_empty();
+        chunks.drain(..).for_each(|chunk| body.send(chunk));
         sent
     }
 

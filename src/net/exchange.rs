@@ -165,9 +165,18 @@ pub(crate) struct MediaSender {
 }
 
 impl MediaSender {
-    /// Room for a chunk, if there is any now.
-    pub(crate) fn try_reserve(&self) -> Option<mpsc::Permit<'_, MediaChunk>> {
-        self.sender.try_reserve().ok()
+    /// Chunks that there is room for now. Only [`Self::send`] makes it less.
+    pub(crate) fn room(&self) -> usize {
+        match self.sender.is_closed() {
+            true => 0,
+            false => self.sender.capacity(),
+        }
+    }
+
+    /// Sends a chunk that there is room for. When the body was dropped meanwhile, the chunk is, too, as are all in it.
+    pub(crate) fn send(&self, chunk: MediaChunk) {
+        let sent = self.sender.try_send(chunk);
+        debug_assert!(!matches!(sent, Err(mpsc::error::TrySendError::Full(_))));
     }
 
     /// Waits for room. False: the body is dropped. Cancel safe.
@@ -187,7 +196,7 @@ impl MediaSender {
     }
 
     #[cfg(test)]
-    pub(super) async fn send(&self, bytes: Bytes) -> Result<(), Aborted> {
+    pub(super) async fn put(&self, bytes: Bytes) -> Result<(), Aborted> {
         self.sender.send(bytes.into()).await.map_err(|_| Aborted)
     }
 }
@@ -369,7 +378,7 @@ mod tests {
     async fn a_body_that_is_not_ended_was_aborted() {
         for ends in [true, false] {
             let (sender, mut media) = Media::channel(2);
-            sender.send(Bytes::from_static(b"abc")).await.unwrap();
+            sender.put(Bytes::from_static(b"abc")).await.unwrap();
             match ends {
                 true => sender.end(),
                 false => drop(sender),

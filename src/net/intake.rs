@@ -7,7 +7,10 @@
 mod tasks;
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::{self, ThreadId},
     time::Duration,
 };
@@ -21,7 +24,8 @@ use crate::{
     media::{Frame, Track, TrackNumber},
     producer::{Troubles, is_called_back},
     session::{
-        EventMetadata, Input, InvalidMetadata, Output, Refused, Session, Stats, StreamError,
+        EventMetadata, Input, InvalidMetadata, Output, Plan, Refused, Session, Stats, StreamError,
+        Waiting,
     },
     time::{Mono, Timestamp},
 };
@@ -90,6 +94,8 @@ pub(crate) struct Intake {
     changed: Condvar,
     /// The same, for tasks.
     changed_for_tasks: Notify,
+    /// Threads that wait for it; it is changed under the lock.
+    threads: AtomicUsize,
     /// Tasks that wait for it.
     tasks: AtomicUsize,
     /// There is something for the driver.
@@ -125,7 +131,7 @@ struct State {
 #[derive(Clone, Copy, Default, PartialEq)]
 struct Seen {
     room: u64,
-    waiting: (u64, bool),
+    waiting: Waiting,
     drains: u64,
     told: u64,
     ended: bool,
@@ -226,6 +232,7 @@ impl Intake {
             state: Mutex::new(State::new(session)),
             changed: Condvar::new(),
             changed_for_tasks: Notify::new(),
+            threads: AtomicUsize::new(0),
             tasks: AtomicUsize::new(0),
             work: Notify::new(),
             clock,
@@ -260,8 +267,12 @@ impl Intake {
         Arc::clone(&self.troubles)
     }
 
+    /// Not under the lock, but after it was held: whoever began to wait before is counted.
     fn notify_changed(&self) {
-        self.changed.notify_all();
+        // It would be a call of the kernel, whether anybody waits or not.
+        if self.threads.load(Ordering::Relaxed) > 0 {
+            self.changed.notify_all();
+        }
         self.changed_for_tasks.notify_waiters();
     }
 
@@ -277,28 +288,34 @@ impl Intake {
     /// Takes a frame, whether there is room or not.
     pub(crate) fn take_frame(&self, frame: Frame) -> Result<(), PutError> {
         let mut state = self.lock();
+        let plan = state.session.plan();
         let taken = state.session.take_frame(self.clock.now(), frame);
-        self.taken(state);
+        self.taken(state, plan);
         taken.map_err(|_| PutError::Stopped)
     }
 
-    fn taken(&self, state: MutexGuard<'_, State>) {
+    /// A frame was taken; before, the driver had this plan.
+    fn taken(&self, state: MutexGuard<'_, State>, plan: Plan) {
+        let covered = plan.covers(state.session.plan());
         let interleaves = state.session.interleaves();
         drop(state);
         if interleaves {
             // The thread of another track may wait for this frame.
             self.notify_changed();
         }
-        self.work.notify_one();
+        if !covered {
+            self.work.notify_one();
+        }
     }
 
     /// Takes a frame. Waits for room only offline.
     pub(crate) fn put_frame(&self, mut frame: Frame) -> Result<(), PutError> {
         let may_wait = !self.called_back();
         let mut state = self.lock();
-        loop {
+        let plan = loop {
+            let plan = state.session.plan();
             match state.session.put_frame(self.clock.now(), frame) {
-                Ok(()) => break,
+                Ok(()) => break plan,
                 Err(Refused::Stopped) => return Err(PutError::Stopped),
                 Err(Refused::Full(back)) => frame = back,
             }
@@ -306,8 +323,8 @@ impl Intake {
                 return Err(PutError::Interrupted(frame));
             }
             state = self.wait(state, LOOK_AGAIN);
-        }
-        self.taken(state);
+        };
+        self.taken(state, plan);
         Ok(())
     }
 
@@ -470,7 +487,10 @@ impl Intake {
         let mut state = self.lock();
         let outcome = act(&mut state.session);
         let changed = state.has_changed();
+        let settled = state.session.take_settled();
         drop(state);
+        // Not under the lock: much memory is freed with it.
+        drop(settled);
         if changed {
             self.notify_changed();
         }
@@ -533,10 +553,12 @@ impl Intake {
             // But of whoever waits for room the driver must know.
             self.work.notify_one();
         }
+        self.threads.fetch_add(1, Ordering::Relaxed);
         let (state, waited) = self
             .changed
             .wait_timeout(state, limit.min(LOOK_AGAIN))
             .unwrap_or_else(PoisonError::into_inner);
+        self.threads.fetch_sub(1, Ordering::Relaxed);
         if waited.timed_out() {
             // The driver looks again, too: its timers stand still in a suspend, after which something may long be due.
             self.work.notify_one();

@@ -25,6 +25,11 @@ pub enum Refused {
 /// There is no room (offline).
 pub(super) struct Full;
 
+/// Bytes of memory that heads share: a hundred of them. It is free when the last of them is.
+const HEADS: usize = 1 << 10;
+/// That of a fragment's first frame is 35 bytes at most.
+const LONGEST_HEAD: usize = 64;
+
 impl Session {
     /// The next frame must be a key frame: something between was lost, or the source is another.
     pub fn end_fragment(&mut self) {
@@ -32,7 +37,7 @@ impl Session {
         self.cutter.end_fragment();
         self.complete();
         // What comes next is another frame than the one that waited for room, if any comes.
-        self.full = false;
+        (self.full, self.ahead) = (false, false);
     }
 
     /// A frame of this track and this many bytes needs not wait. Always true but offline.
@@ -52,7 +57,7 @@ impl Session {
         }
         self.full = !fits;
         self.feel_pressure();
-        fits
+        fits && !self.gets_ahead()
     }
 
     /// Takes a frame. It is kept until it is PERSISTED, or counted as dropped and told.
@@ -96,7 +101,7 @@ impl Session {
     /// The frame whose turn it is finds its place, or is dropped and counted so.
     pub(super) fn admit(&mut self, now: Mono, frame: &Frame, anyway: bool) -> Result<(), Full> {
         let mut placed = self.place(frame);
-        if let Some((block, timecode)) = block(frame, &placed) {
+        if let Some((block, timecode)) = block(&mut self.heads, frame, &placed) {
             // Ended in both, before the frame may be refused: whoever is refused may go on with another frame.
             if let Placed::Begins { .. } = placed {
                 self.cutter.close();
@@ -113,6 +118,9 @@ impl Session {
                 }
                 StreamingType::Offline => {
                     self.full = false;
+                    if !anyway && self.gets_ahead() {
+                        return Err(Full);
+                    }
                     self.keep(now, frame, block, timecode);
                 }
                 StreamingType::Realtime | StreamingType::NearRealtime => {
@@ -209,19 +217,6 @@ impl Session {
     /// Most bytes that may be kept now: those of the definition, or fewer when other streams of the producer need them.
     pub(super) fn storage_limit(&self) -> u64 {
         self.share.limit(self.definition.storage)
-    }
-
-    /// Bytes that there is room for.
-    #[cfg(any(feature = "net", test))]
-    pub(crate) fn room(&self) -> u64 {
-        self.storage_limit().saturating_sub(self.bytes_kept())
-    }
-
-    /// What a wait for room depends on beside [`Self::room`]: bytes that wait for other tracks, and whether all that is
-    /// kept was sent.
-    #[cfg(any(feature = "net", test))]
-    pub(crate) fn waiting(&self) -> (u64, bool) {
-        (self.lanes.bytes(), self.store.has_unsent())
     }
 
     /// Tells the other streams of the producer what is kept here. Realtime: gives back what is theirs.
@@ -335,24 +330,31 @@ impl Session {
     }
 }
 
-/// The bytes of a frame in its place; with the timecode of the fragment that it begins.
-fn block(frame: &Frame, placed: &Placed) -> Option<(Block, Option<Timecode>)> {
-    let length = frame.payload.len();
-    let (head, begins) = match placed {
+/// The bytes of a frame in its place; with the timecode of the fragment that it begins. Heads share memory.
+fn block(
+    heads: &mut BytesMut,
+    frame: &Frame,
+    placed: &Placed,
+) -> Option<(Block, Option<Timecode>)> {
+    if heads.capacity() < LONGEST_HEAD {
+        heads.reserve(HEADS);
+    }
+    let (track, length) = (frame.track, frame.payload.len());
+    let begins = match placed {
         Placed::Dropped(_) => return None,
         Placed::Begins { timecode } => {
-            let mut head = BytesMut::from(&mkv::cluster_header(*timecode)[..]);
-            head.extend_from_slice(&mkv::simple_block_header(frame.track, 0, true, length));
-            (head.freeze(), Some(*timecode))
+            mkv::push_cluster_header(heads, *timecode);
+            mkv::push_simple_block_header(heads, track, 0, true, length);
+            Some(*timecode)
         }
-        Placed::Continues { offset_ms } => (
-            mkv::simple_block_header(frame.track, *offset_ms, frame.key, length),
-            None,
-        ),
+        Placed::Continues { offset_ms } => {
+            mkv::push_simple_block_header(heads, track, *offset_ms, frame.key, length);
+            None
+        }
     };
     Some((
         Block {
-            head,
+            head: heads.split().freeze(),
             payload: frame.payload.clone(),
         },
         begins,

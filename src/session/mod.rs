@@ -17,6 +17,7 @@
 //! Belongs here: states, deadlines, acks, the error policy. Does not belong here: sockets, tokio, GStreamer, URLs.
 
 mod ack;
+mod ahead;
 #[cfg(any(feature = "net", feature = "internals", fuzzing, test))]
 pub(crate) mod answer;
 mod backoff;
@@ -40,11 +41,15 @@ mod storage;
 mod table;
 mod tags;
 mod tracks;
+#[cfg(any(feature = "net", test))]
+mod watch;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
+
+use bytes::BytesMut;
 
 pub(crate) use ack::AckReader;
 pub use ack::{Ack, AckKind};
@@ -54,6 +59,8 @@ pub use latency::AckLatency;
 pub use policy::{Call, Cause, Failure, Fatal};
 pub(crate) use storage::{Share, Storage};
 pub use tags::{EventMetadata, InvalidMetadata, MAX_METADATA};
+#[cfg(any(feature = "net", test))]
+pub(crate) use watch::{Plan, Waiting};
 
 use backoff::Backoff;
 use end::Ending;
@@ -67,7 +74,7 @@ use state::{State, Step};
 
 use crate::{
     definition::{StreamDefinition, StreamingType},
-    fragment::{Cutter, DropReason, Labels, Lanes, Store},
+    fragment::{Block, Cutter, DropReason, Labels, Lanes, Store},
     time::{Mono, Timecode, Timestamp},
 };
 
@@ -208,6 +215,8 @@ pub struct Session {
     flushing: bool,
     cutter: Cutter,
     labels: Labels,
+    /// Memory for what goes before payloads.
+    heads: BytesMut,
     store: Store,
     backoff: Backoff,
     pace: Pace,
@@ -242,6 +251,8 @@ pub struct Session {
     keeps_nothing: bool,
     /// A frame was refused for want of room, and none was taken since.
     full: bool,
+    /// A frame had to wait since much was not sent, and none was taken since.
+    ahead: bool,
     /// The stream was made here: it will be ACTIVE, and then its tags are to be set.
     created: bool,
     ready: bool,
@@ -270,6 +281,7 @@ impl Session {
             flushing: false,
             cutter: Cutter::new(&definition),
             labels: Labels::default(),
+            heads: BytesMut::new(),
             store: Store::default(),
             backoff: Backoff::new(seed),
             pace: Pace::new(definition.bandwidth),
@@ -292,6 +304,7 @@ impl Session {
             ended: None,
             keeps_nothing: !definition.describe_before_put && definition.retention.is_zero(),
             full: false,
+            ahead: false,
             created: false,
             ready: false,
             told_retention: None,
@@ -364,11 +377,7 @@ impl Session {
         self.advance(now);
         self.give_back(now);
         self.outputs.pop_front().unwrap_or_else(|| {
-            let due = self
-                .deadlines()
-                .into_iter()
-                .flatten()
-                .min_by_key(|(at, _)| *at);
+            let due = self.due();
             Output::Wait {
                 at: due.map(|(at, _)| at),
                 why: due.map_or("input", |(_, why)| why),
@@ -376,9 +385,20 @@ impl Session {
         })
     }
 
+    /// What is kept no longer since the last input, for those who want to drop it at a better moment than the next.
+    pub(crate) fn take_settled(&mut self) -> Vec<Vec<Block>> {
+        self.store.take_settled()
+    }
+
+    fn due(&self) -> Option<(Mono, &'static str)> {
+        let due = self.deadlines().into_iter().flatten();
+        due.min_by_key(|(at, _)| *at)
+    }
+
     /// What came from the network.
     pub fn handle(&mut self, now: Mono, input: Input<'_>) {
         self.seen = now;
+        drop(self.take_settled());
         match (input, self.state.call()) {
             (Input::Described(described), Some(Call::Describe)) => self.described(now, described),
             (Input::Done(done), Some(call)) if done == call => self.done(now, call),

@@ -23,9 +23,10 @@ impl Intake {
         let mut frame = Some(frame);
         self.until(|| {
             let mut state = self.lock();
+            let plan = state.session.plan();
             let taken = state.session.put_frame(self.clock.now(), frame.take()?);
             match taken {
-                Ok(()) => self.taken(state),
+                Ok(()) => self.taken(state, plan),
                 Err(Refused::Stopped) => return Some(Err(PutError::Stopped)),
                 Err(Refused::Full(back)) if state.interrupted || !may_wait => {
                     return Some(Err(PutError::Interrupted(back)));
