@@ -67,16 +67,22 @@ fn mux(c: &mut Criterion) {
     let payloads = payloads();
     let mut group = c.benchmark_group("mux");
     group.throughput(Throughput::Bytes(media_bytes(&payloads)));
+    let mut heads = bytes::BytesMut::new();
     group.bench_function("fragment of 50 frames", |b| {
         b.iter(|| {
             let timecode = Timecode::from_millis(black_box(EPOCH_MS));
-            let cluster = mkv::cluster_header(timecode).len();
-            let blocks = payloads.iter().zip(0..).map(|(payload, n)| {
-                let relative_ms = n * FRAME_MS as i16;
-                mkv::simple_block_header(TrackNumber::VIDEO, relative_ms, n == 0, payload.len())
-                    .len()
-            });
-            cluster + blocks.sum::<usize>()
+            mkv::push_cluster_header(&mut heads, timecode);
+            for (payload, n) in payloads.iter().zip(0..) {
+                let (at_ms, length) = (n * FRAME_MS as i16, payload.len());
+                mkv::push_simple_block_header(
+                    &mut heads,
+                    TrackNumber::VIDEO,
+                    at_ms,
+                    n == 0,
+                    length,
+                );
+                black_box(heads.split());
+            }
         });
     });
     let track = track();

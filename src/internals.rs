@@ -103,6 +103,7 @@ pub const MAX_SAID: usize = answer::MAX_SAID;
 /// The store of a stream with one track, as a session that loses nothing works with it.
 pub struct Kept {
     store: Store,
+    heads: bytes::BytesMut,
     tracks: Tracks,
     at: Timestamp,
 }
@@ -112,6 +113,7 @@ impl Kept {
     pub fn new(track: Track) -> Self {
         Self {
             store: Store::default(),
+            heads: bytes::BytesMut::new(),
             tracks: [track].into(),
             at: Timestamp::ZERO,
         }
@@ -147,7 +149,8 @@ impl Kept {
     /// A frame of the open fragment, with the header that it has.
     pub fn push(&mut self, payload: Bytes) {
         let track = self.tracks[0].number();
-        let head = crate::mkv::simple_block_header(track, 0, false, payload.len());
+        crate::mkv::push_simple_block_header(&mut self.heads, track, 0, false, payload.len());
+        let head = self.heads.split().freeze();
         let kept = self
             .store
             .push(track, Block { head, payload }, self.at, Mono::ZERO);

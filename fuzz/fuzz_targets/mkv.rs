@@ -114,7 +114,7 @@ fuzz_target!(|stream: Stream<'_>| {
     let mut written = Vec::new();
     for cluster in &stream.clusters {
         let timecode = Timecode::from_millis(cluster.timecode);
-        body.extend(mkv::cluster_header(timecode));
+        mkv::push_cluster_header(&mut body, timecode);
         let mut blocks = Vec::new();
         for block in &cluster.blocks {
             let Some(track) = TrackNumber::new(block.track) else {
@@ -123,7 +123,7 @@ fuzz_target!(|stream: Stream<'_>| {
             let times = usize::from(block.times) % 2_000 + 1;
             let payload = block.payload.repeat(times);
             let (offset, key) = (block.offset_ms, block.key);
-            body.extend(mkv::simple_block_header(track, offset, key, payload.len()));
+            mkv::push_simple_block_header(&mut body, track, offset, key, payload.len());
             body.extend(&payload);
             blocks.push((track.get(), offset, key, payload));
         }

@@ -47,8 +47,8 @@ struct Running {
     _producer: Producer,
     streaming_type: StreamingType,
     stamps: Stamps,
-    /// By the names of their pads.
-    lanes: BTreeMap<String, Lane>,
+    /// By their pads.
+    lanes: BTreeMap<gst::Pad, Lane>,
     /// Tags that become metadata.
     wanted_tags: Arc<[String]>,
     /// Each key frame emits the numbers.
@@ -146,20 +146,19 @@ impl KvsSink {
 
     /// Media will come from this pad: the others wait for it, a bounded time.
     fn expect(&self, pad: &gst::Pad) {
-        let name = pad.name().to_string();
         let is_video = is_video(pad);
         let alone = self.linked().iter().all(|other| other == pad);
         let mut state = self.state();
         let Some(running) = &mut state.running else {
             return;
         };
-        if running.lanes.contains_key(&name) {
+        if running.lanes.contains_key(pad) {
             return;
         }
         let Some(number) = running.number(is_video, alone) else {
             return;
         };
-        running.lanes.insert(name, Lane::new(number));
+        running.lanes.insert(pad.clone(), Lane::new(number));
         let stream = Arc::clone(&running.stream);
         drop(state);
         if let Err(error) = stream.expect_track(number) {
@@ -178,7 +177,7 @@ impl KvsSink {
         let Some(running) = &mut state.running else {
             return;
         };
-        let lane = running.lanes.remove(pad.name().as_str());
+        let lane = running.lanes.remove(pad);
         let stream = Arc::clone(&running.stream);
         drop(state);
         if let Some(lane) = lane {
@@ -214,7 +213,7 @@ impl KvsSink {
         };
         let stream = Arc::clone(&running.stream);
         // What it was taken for before its caps were known may have been wrong.
-        let expected = running.lanes.remove(pad.name().as_str());
+        let expected = running.lanes.remove(pad);
         let guess = expected.as_ref().map(|lane| (lane.number, lane.is_video()));
         let number = match guess {
             Some((number, Some(was))) if was == is_video => Some(number),
@@ -228,7 +227,7 @@ impl KvsSink {
         lane.number = number;
         let track = lane.set_caps(said);
         lane.caps_refused &= track.is_err();
-        running.lanes.insert(pad.name().into(), lane);
+        running.lanes.insert(pad.clone(), lane);
         drop(state);
         let track = track.map_err(|reason| refused(&reason))?;
         if let Some((was, _)) = guess
@@ -248,14 +247,15 @@ impl KvsSink {
 
     /// Waits for room, if the stream is offline.
     pub(super) fn wait_for_room(&self, pad: &gst::Pad, first: &gst::BufferRef, bytes: usize) {
-        let mut state = self.state();
-        let number = lane(&mut state, pad).map(|lane| lane.number);
-        let stream = state
-            .running
-            .as_ref()
-            .map(|running| Arc::clone(&running.stream));
+        let state = self.state();
+        let waits = |running: &&Running| running.streaming_type == StreamingType::Offline;
+        let Some(running) = state.running.as_ref().filter(waits) else {
+            return;
+        };
+        let number = running.lanes.get(pad).map(|lane| lane.number);
+        let stream = Arc::clone(&running.stream);
         drop(state);
-        if let (Some(number), Some(stream)) = (number, stream) {
+        if let Some(number) = number {
             let key = !first.flags().contains(gst::BufferFlags::DELTA_UNIT);
             stream.wait_for_room(number, bytes as u64, key);
         }
@@ -285,7 +285,7 @@ impl KvsSink {
         let mut state = self.state();
         let running = state.running.as_mut().ok_or(gst::FlowError::Flushing)?;
         let stream = Arc::clone(&running.stream);
-        let number = match running.lanes.get(pad.name().as_str()) {
+        let number = match running.lanes.get(pad) {
             Some(lane) => lane.number,
             None => return Err(gst::FlowError::NotNegotiated),
         };
@@ -293,7 +293,7 @@ impl KvsSink {
         running.closed_posted = false;
         let metrics = running.metrics;
         let Running { stamps, lanes, .. } = running;
-        let Some(lane) = lanes.get_mut(pad.name().as_str()) else {
+        let Some(lane) = lanes.get_mut(pad) else {
             return Err(gst::FlowError::NotNegotiated);
         };
         let taken = lane.take(buffer, stamps, &moment, leads);
@@ -449,7 +449,7 @@ fn clocks(element: &super::KvsSink) -> (Timestamp, Option<i64>) {
 }
 
 fn lane<'a>(state: &'a mut State, pad: &gst::Pad) -> Option<&'a mut Lane> {
-    state.running.as_mut()?.lanes.get_mut(pad.name().as_str())
+    state.running.as_mut()?.lanes.get_mut(pad)
 }
 
 /// What will come, as far as its name or the elements in front say it; else video.

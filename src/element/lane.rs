@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::{
     caps::Said,
     convert::{Converted, convert},
@@ -37,7 +39,7 @@ pub(super) struct Lane {
 pub(super) struct Taken {
     /// Of these frames, when it is another one.
     pub(super) track: Option<Track>,
-    pub(super) frames: Vec<Frame>,
+    pub(super) frames: SmallVec<[Frame; 1]>,
     /// Another clock counts from here on: a new session has to begin.
     pub(super) anew: bool,
     /// Running time jumped.
@@ -106,10 +108,7 @@ impl Lane {
         })?;
         times.duration = times.duration.or(self.frame_duration);
         let track = reframed.track.or_else(|| self.untold.take());
-        let mut taken = Taken {
-            frames: Vec::with_capacity(reframed.frames.len()),
-            ..Taken::default()
-        };
+        let mut taken = Taken::default();
         for unit in reframed.frames {
             let place = Place {
                 key: unit.key,

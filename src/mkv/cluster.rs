@@ -4,7 +4,7 @@
 //!
 //! Does not belong here: payloads, the rule that timecodes must rise from cluster to cluster.
 
-use bytes::Bytes;
+use bytes::BufMut;
 
 use super::ebml::{push_size, push_uint, push_unknown_size};
 use super::ids;
@@ -15,39 +15,32 @@ use crate::time::Timecode;
 const FLAG_KEY: u8 = 0x80;
 /// Track number (1 byte), relative timecode (2), flags (1).
 const BLOCK_FIELDS: usize = 4;
-/// Id (1 byte), the longest size (8) and the fields of a block.
-const MAX_BLOCK_HEADER: usize = 1 + 8 + BLOCK_FIELDS;
-/// Id (4 bytes) and unknown size (8) of the cluster; id (1), size (1) and the longest value (8) of the timecode.
-const MAX_CLUSTER_HEADER: usize = 4 + 8 + 1 + 1 + 8;
 
-/// The start of a fragment: a Cluster of unknown size with its timecode.
+/// The start of a fragment: a Cluster of unknown size with its timecode; 15 to 22 bytes.
 ///
 /// `timecode` is what the service knows the fragment by; its acks repeat it.
-pub fn cluster_header(timecode: Timecode) -> Bytes {
-    let mut out = Vec::with_capacity(MAX_CLUSTER_HEADER);
-    push_unknown_size(&mut out, ids::CLUSTER);
-    push_uint(&mut out, ids::TIMECODE, timecode.as_millis());
-    out.into()
+pub fn push_cluster_header(out: &mut impl BufMut, timecode: Timecode) {
+    push_unknown_size(out, ids::CLUSTER);
+    push_uint(out, ids::TIMECODE, timecode.as_millis());
 }
 
 /// All bytes of a SimpleBlock before its payload of `payload_len` bytes; 6 to 13 bytes.
 ///
 /// `relative_ms` is the frame's presentation time minus the cluster's timecode, see [`block_offset`]. Blocks stand in
 /// decode order.
-pub fn simple_block_header(
+pub fn push_simple_block_header(
+    out: &mut impl BufMut,
     track: TrackNumber,
     relative_ms: i16,
     key: bool,
     payload_len: usize,
-) -> Bytes {
-    let mut out = Vec::with_capacity(MAX_BLOCK_HEADER);
-    out.extend_from_slice(ids::SIMPLE_BLOCK);
-    push_size(&mut out, payload_len.saturating_add(BLOCK_FIELDS));
+) {
+    out.put_slice(ids::SIMPLE_BLOCK);
+    push_size(out, payload_len.saturating_add(BLOCK_FIELDS));
     // A variable-size integer of one byte: `TrackNumber` ends at 126.
-    out.push(0x80 | track.get());
-    out.extend_from_slice(&relative_ms.to_be_bytes());
-    out.push(if key { FLAG_KEY } else { 0 });
-    out.into()
+    out.put_u8(0x80 | track.get());
+    out.put_i16(relative_ms);
+    out.put_u8(if key { FLAG_KEY } else { 0 });
 }
 
 /// The distance from the cluster's timecode to a frame's, in milliseconds.
@@ -69,14 +62,12 @@ mod tests {
     #[test]
     fn golden_cluster_of_two_blocks() {
         let (key, inter) = ([0xAA; 2], [0xBB; 300]);
-        let cluster = [
-            &cluster_header(Timecode::from_millis(1_700_000_000_000)),
-            &simple_block_header(TrackNumber::VIDEO, 80, true, key.len()),
-            &key[..],
-            &simple_block_header(TrackNumber::AUDIO, -40, false, inter.len()),
-            &inter,
-        ]
-        .concat();
+        let mut cluster = Vec::new();
+        push_cluster_header(&mut cluster, Timecode::from_millis(1_700_000_000_000));
+        push_simple_block_header(&mut cluster, TrackNumber::VIDEO, 80, true, key.len());
+        cluster.extend(key);
+        push_simple_block_header(&mut cluster, TrackNumber::AUDIO, -40, false, inter.len());
+        cluster.extend(inter);
         assert_fields(
             &cluster,
             &[
@@ -102,7 +93,9 @@ mod tests {
     #[test_case(50 * 1024 * 1024 => 9)]
     #[test_case(usize::MAX => 13; "no payload is too large to try")]
     fn a_block_header_is_short(payload_len: usize) -> usize {
-        simple_block_header(TrackNumber::VIDEO, 0, true, payload_len).len()
+        let mut header = Vec::new();
+        push_simple_block_header(&mut header, TrackNumber::VIDEO, 0, true, payload_len);
+        header.len()
     }
 
     #[test_case(1_000, 1_000 => Some(0))]

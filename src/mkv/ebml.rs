@@ -4,6 +4,8 @@
 //!
 //! Does not belong here: which element means what.
 
+use bytes::BufMut;
+
 use super::ids::Id;
 
 /// The size of an element whose end is not known yet, in its eight-byte form.
@@ -16,20 +18,20 @@ const MAX_SIZE_LEN: usize = 8;
 /// bytes, and so on.
 ///
 /// Sizes from 2^56 - 1 do not exist: no memory holds such an element.
-pub(super) fn push_size(out: &mut Vec<u8>, size: usize) {
+pub(super) fn push_size(out: &mut impl BufMut, size: usize) {
     let size = size as u64;
     let len = (1..MAX_SIZE_LEN)
         .find(|len| size < (1 << (7 * len)) - 1)
         .unwrap_or(MAX_SIZE_LEN);
     let marked = size | 1 << (7 * len);
-    out.extend_from_slice(&marked.to_be_bytes()[MAX_SIZE_LEN - len..]);
+    out.put_slice(&marked.to_be_bytes()[MAX_SIZE_LEN - len..]);
 }
 
 /// Appends an element with these bytes as data.
-pub(super) fn push_binary(out: &mut Vec<u8>, id: Id, data: &[u8]) {
-    out.extend_from_slice(id);
+pub(super) fn push_binary(out: &mut impl BufMut, id: Id, data: &[u8]) {
+    out.put_slice(id);
     push_size(out, data.len());
-    out.extend_from_slice(data);
+    out.put_slice(data);
 }
 
 /// Appends a string element. EBML has no terminator and no length limit of its own.
@@ -38,7 +40,7 @@ pub(super) fn push_string(out: &mut Vec<u8>, id: Id, text: &str) {
 }
 
 /// Appends an unsigned integer element; at least one byte, since not every reader takes an empty one as 0.
-pub(super) fn push_uint(out: &mut Vec<u8>, id: Id, value: u64) {
+pub(super) fn push_uint(out: &mut impl BufMut, id: Id, value: u64) {
     let leading = (value | 1).leading_zeros() as usize / 8;
     push_binary(out, id, &value.to_be_bytes()[leading..]);
 }
@@ -56,9 +58,9 @@ pub(super) fn push_master(out: &mut Vec<u8>, id: Id, children: impl FnOnce(&mut 
 }
 
 /// Appends the start of an element that holds all that follows.
-pub(super) fn push_unknown_size(out: &mut Vec<u8>, id: Id) {
-    out.extend_from_slice(id);
-    out.extend_from_slice(&UNKNOWN_SIZE);
+pub(super) fn push_unknown_size(out: &mut impl BufMut, id: Id) {
+    out.put_slice(id);
+    out.put_slice(&UNKNOWN_SIZE);
 }
 
 #[cfg(test)]

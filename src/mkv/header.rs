@@ -26,7 +26,7 @@ const G711_BIT_DEPTH: u64 = 8;
 
 /// The start of a stream, once per connection: EBML header, a Segment of unknown size, Info, Tracks.
 ///
-/// Clusters ([`super::cluster_header`]) follow directly. The service allows 3 tracks; their numbers must differ.
+/// Clusters ([`super::push_cluster_header`]) follow directly. The service allows 3 tracks; their numbers must differ.
 pub fn stream_header(tracks: &[Track]) -> Bytes {
     let mut out = Vec::new();
     push_ebml_header(&mut out);

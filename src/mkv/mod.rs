@@ -3,9 +3,9 @@
 //! In: tracks, timecodes, payload lengths, tags. Out: the bytes around the payloads. A stream is
 //!
 //! ```text
-//! stream_header                                              once per connection
-//! cluster_header  (simple_block_header payload)+  [tags]     once per fragment
-//! end_of_fragment                                            when no cluster follows soon
+//! stream_header                                                       once per connection
+//! push_cluster_header  (push_simple_block_header payload)+  [tags]    once per fragment
+//! end_of_fragment                                                     when no cluster follows soon
 //! ```
 //!
 //! Tags belong to the cluster before them. Element ids and meanings: RFC 9559 (Matroska), RFC 8794 (EBML).
@@ -20,7 +20,7 @@ mod header;
 mod ids;
 mod tags;
 
-pub use cluster::{block_offset, cluster_header, simple_block_header};
+pub use cluster::{block_offset, push_cluster_header, push_simple_block_header};
 pub use header::stream_header;
 pub use tags::{
     InvalidTag, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS_PER_FRAGMENT, Tag, end_of_fragment, tags,

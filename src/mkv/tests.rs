@@ -46,15 +46,10 @@ fn file(tracks: &[Track], clusters: &[Cluster]) -> Vec<u8> {
         .expect("a Segment");
     for cluster in clusters {
         let start = file.len();
-        file.extend(cluster_header(cluster.timecode));
+        push_cluster_header(&mut file, cluster.timecode);
         for block in &cluster.blocks {
             let len = block.payload.len();
-            file.extend(simple_block_header(
-                block.track,
-                block.offset_ms,
-                block.key,
-                len,
-            ));
+            push_simple_block_header(&mut file, block.track, block.offset_ms, block.key, len);
             file.extend(&block.payload);
         }
         fill_in_size(&mut file, start + ids::CLUSTER.len());

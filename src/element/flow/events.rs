@@ -76,7 +76,7 @@ impl KvsSink {
         else {
             return;
         };
-        let Some(lane) = lanes.get(pad.name().as_str()) else {
+        let Some(lane) = lanes.get(pad) else {
             return;
         };
         let until = lane
@@ -200,8 +200,8 @@ impl KvsSink {
         if ends {
             running.never_began = None;
         }
-        let base_sinks = running.lanes.get(BASE_SINKS);
-        let base_sink_posts = base_sinks.is_some_and(|lane| lane.started);
+        let mut lanes = running.lanes.iter();
+        let base_sink_posts = lanes.any(|(pad, lane)| is_base_sinks(pad) && lane.started);
         let stream = Arc::clone(&running.stream);
         drop(state);
         if !ends {
@@ -249,7 +249,5 @@ impl KvsSink {
 
 /// BaseSink posts EOS for it.
 fn is_base_sinks(pad: &gst::Pad) -> bool {
-    pad.name() == BASE_SINKS
+    pad.name() == "sink"
 }
-
-const BASE_SINKS: &str = "sink";
