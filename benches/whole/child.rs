@@ -12,6 +12,9 @@ use super::process;
 use super::service::stream_name;
 use super::task::{Figures, Moment, Shape, Task, seconds};
 
+/// Bytes of a queue before a bare socket: as much as `kvssink` lets frames be ahead of what was sent.
+const QUEUE: u32 = 2 << 20;
+
 /// What came to the sinks so far.
 #[derive(Default)]
 struct Seen {
@@ -99,6 +102,11 @@ fn branch(task: &Task, n: usize) -> String {
                 peer.endpoint
             )
         }
+        (Shape::Tcp, Some(peer)) => format!(
+            "queue max-size-bytes={QUEUE} max-size-buffers=0 max-size-time=0 ! \
+             tcpclientsink name=sink{n} {} sync=false async=false",
+            peer.endpoint
+        ),
         (Shape::Matroskamux, _) => format!(
             "matroskamux streamable=true ! filesink name=sink{n} location=/dev/null async=false"
         ),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +19,7 @@ use super::recovery::{self, Loss};
 use super::results::{Case, Results, Run};
 use super::service::Service;
 use super::size;
-use super::task::{FPS, Figures, Shape, Task, VARIABLE, seconds};
+use super::task::{FPS, Figures, Peer, Shape, Task, VARIABLE, seconds};
 
 /// How often threads of a child are counted.
 const SAMPLE: Duration = Duration::from_millis(10);
@@ -61,6 +63,7 @@ impl Plan {
         let shapes = [
             (Shape::Fakesink, None),
             (Shape::Matroskamux, None),
+            (Shape::Tcp, None),
             (Shape::Upload, Some(false)),
             (Shape::Upload, Some(true)),
             (Shape::Kvssink, Some(false)),
@@ -88,7 +91,7 @@ impl Plan {
         cases
     }
 
-    fn task(&self, case: Case, service: Option<&Service>) -> anyhow::Result<Task> {
+    fn task(&self, case: Case, peer: Option<&Peer>) -> anyhow::Result<Task> {
         let each_s = self.offline_s.div_ceil(case.sinks as u32);
         let length_s = if case.realtime {
             self.realtime_s
@@ -97,7 +100,7 @@ impl Plan {
         };
         Ok(Task {
             shape: case.shape,
-            peer: service.map(|service| service.peer.clone()),
+            peer: peer.cloned(),
             file: media::seconds(length_s)?,
             frames: frames(length_s),
             sinks: case.sinks,
@@ -134,6 +137,7 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Results> {
         Service::start(false, true, most)?,
         Service::start(true, true, most)?,
     ];
+    let drain = drain()?;
     let (mut runs, mut latencies) = (
         BTreeMap::<Case, Vec<Run>>::new(),
         BTreeMap::<_, Vec<_>>::new(),
@@ -142,7 +146,8 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Results> {
         for case in plan.cases() {
             let services = if case.realtime { &noting } else { &plain };
             let service = case.tls.map(|tls| &services[usize::from(tls)]);
-            let task = plan.task(case, service)?;
+            let bare = (case.shape == Shape::Tcp).then_some(&drain);
+            let task = plan.task(case, service.map(|service| &service.peer).or(bare))?;
             let from = service.filter(|_| case.realtime).map(Service::log_end);
             let from = from.transpose()?;
             let run = once(&task, service)
@@ -174,7 +179,7 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Results> {
         file: media::seconds(RECOVERY_S)?,
         frames: frames(RECOVERY_S),
         realtime_s: Some(RECOVERY_S.into()),
-        ..plan.task(camera, Some(&noting[0]))?
+        ..plan.task(camera, Some(&noting[0].peer))?
     };
     for _ in 0..plan.runs {
         for loss in [Loss::Reset, Loss::Away] {
@@ -220,6 +225,24 @@ fn once(task: &Task, service: Option<&Service>) -> anyhow::Result<Run> {
         figures,
         threads: most.load(Ordering::Relaxed),
         service_cpu_s: service.map_or(0.0, Service::cpu_s) - before_s,
+    })
+}
+
+/// Reads from whoever connects, until this process ends.
+fn drain() -> anyhow::Result<Peer> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let endpoint = format!("host=127.0.0.1 port={}", listener.local_addr()?.port());
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut bytes = vec![0; 1 << 18];
+                while connection.read(&mut bytes).is_ok_and(|read| read > 0) {}
+            });
+        }
+    });
+    Ok(Peer {
+        endpoint,
+        ca_file: None,
     })
 }
 

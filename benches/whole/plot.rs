@@ -86,6 +86,7 @@ fn colour(shape: Shape) -> &'static str {
     match shape {
         Shape::Fakesink => "#888",
         Shape::Matroskamux => "#bbb",
+        Shape::Tcp => "#8fbf8f",
         Shape::Upload => "#7aa6d6",
         Shape::Kvssink => "#e08a3c",
     }

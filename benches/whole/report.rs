@@ -73,9 +73,10 @@ fn circumstances(results: &Results) -> String {
          - Command: `make bench`, {runs} runs of each case in turns, {:.0} s. Figures are medians with [least–most].\n\
          - Media: {}.\n\
          - Service: `kvs-local --sink` in a process of its own, on the same cores, over loopback; with TLS 1.3 for https, whose CA \
-         is the `ca-file` (without one, for http, kvssink reads the CAs of the machine at its start).\n\
+         is the `ca-file` (without one, for http, kvssink looks whether the machine has CAs).\n\
          - Shapes: `filesrc ! qtdemux !` before `fakesink`, `matroskamux ! filesink location=/dev/null` and `kvssink`; \
-         `reqwest` is the HTTP client alone with the settings of `kvssink`, a chunk for each frame, from memory, with a \
+         before `queue ! tcpclientsink` it is the least that GStreamer itself needs to hand these buffers to another thread \
+         and into a socket, without any protocol; `reqwest` is the HTTP client alone with the settings of `kvssink`, a chunk for each frame, from memory, with a \
          thread and a runtime for each upload. Offline, N sinks share 600 s of media; realtime, each is a camera of 8 Mbit/s \
          (`clocksync`), and their phases are spread over a second.\n\
          - CPU time is that of the kernel for the whole process (CLOCK_PROCESS_CPUTIME_ID), from NULL to NULL; realtime, in \

@@ -86,12 +86,16 @@ pub(crate) fn sinks(results: &Results) -> Vec<usize> {
 
 fn offline_cpu(results: &Results, count: usize, tls: bool) -> Target {
     let of = |shape| results.net_per_gb(case(false, count, shape, Some(tls)));
+    let bare = results.net_per_gb(case(false, count, Shape::Tcp, None));
+    let bare = bare.filter(|_| !tls).map_or(String::new(), |bare| {
+        format!("; queue ! tcpclientsink {:.2}", bare.median)
+    });
     let measured = of(Shape::Kvssink)
         .zip(of(Shape::Upload))
         .map(|(kvssink, upload)| {
             let ratio = kvssink.median / upload.median;
             let text = format!(
-                "{ratio:.2} × ({:.2} / {:.2} s/GB)",
+                "{ratio:.2} × ({:.2} / {:.2} s/GB{bare})",
                 kvssink.median, upload.median
             );
             (text, ratio <= 1.25)
@@ -279,7 +283,6 @@ fn start(results: &Results, tls: bool) -> Target {
             );
             (text, net <= 5.0)
         });
-    // Without `ca-file` the CAs of the machine are read, whatever the scheme.
     let cas = if tls {
         "with `ca-file`"
     } else {

@@ -19,6 +19,8 @@ pub(crate) enum Shape {
     Fakesink,
     /// It is put together as Matroska again, to /dev/null.
     Matroskamux,
+    /// To another thread and into a socket, bare: the least that GStreamer itself needs for these buffers.
+    Tcp,
     /// The same bytes by the HTTP client alone, a chunk for each frame, from memory.
     Upload,
     /// The element.
@@ -30,6 +32,7 @@ impl Shape {
         match self {
             Self::Fakesink => "fakesink",
             Self::Matroskamux => "matroskamux",
+            Self::Tcp => "queue ! tcpclientsink",
             Self::Upload => "reqwest",
             Self::Kvssink => "kvssink",
         }

@@ -95,8 +95,10 @@ impl Media {
             .frames
             .iter()
             .map(|(payload, key)| {
-                let head = mkv::simple_block_header(TrackNumber::VIDEO, 0, *key, payload.len());
-                let frame = [&head, &payload[..]].concat();
+                let mut frame = Vec::with_capacity(payload.len() + 16);
+                let length = payload.len();
+                mkv::push_simple_block_header(&mut frame, TrackNumber::VIDEO, 0, *key, length);
+                frame.extend(payload);
                 (Bytes::from(frame), payload.len() as u64, *key)
             })
             .collect();
@@ -203,6 +205,8 @@ impl Stream for Body {
             return Poll::Ready(Some(Ok(frame)));
         }
         self.waiting.push_back(frame);
-        Poll::Ready(Some(Ok(mkv::cluster_header(Timecode::from_millis(at_ms)))))
+        let mut cluster = Vec::new();
+        mkv::push_cluster_header(&mut cluster, Timecode::from_millis(at_ms));
+        Poll::Ready(Some(Ok(cluster.into())))
     }
 }
