@@ -44,7 +44,7 @@ pub struct ProducerBuilder {
     storage: u64,
     service: Service,
     networking: Option<Arc<dyn ServiceCallbacks>>,
-    client: Arc<dyn ClientCallbacks>,
+    client: Option<Arc<dyn ClientCallbacks>>,
 }
 
 impl Default for ProducerBuilder {
@@ -55,7 +55,7 @@ impl Default for ProducerBuilder {
             storage: DEFAULT_STORAGE,
             service: Service::default(),
             networking: None,
-            client: Arc::new(()),
+            client: None,
         }
     }
 }
@@ -155,7 +155,7 @@ impl ProducerBuilder {
     /// let builder = Producer::builder().client_callbacks(Arc::new(Log));
     /// ```
     pub fn client_callbacks(mut self, callbacks: Arc<dyn ClientCallbacks>) -> Self {
-        self.client = callbacks;
+        self.client = Some(callbacks);
         self
     }
 

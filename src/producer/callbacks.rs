@@ -549,13 +549,33 @@ impl Told for OfClient {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(super) storage: Storage,
-    client: Arc<Client>,
+    /// `None`: nobody wants to be told, and no thread is begun for it.
+    client: Option<Arc<Client>>,
 }
 
 struct Client(Dispatch<OfClient>);
 
 impl Shared {
-    pub(super) fn new(storage: Storage, callbacks: Arc<dyn ClientCallbacks>) -> Self {
+    pub(super) fn new(storage: Storage, callbacks: Option<Arc<dyn ClientCallbacks>>) -> Self {
+        let client = callbacks.map(|callbacks| Arc::new(Client::new(callbacks)));
+        Self { storage, client }
+    }
+
+    /// For a driver: what it did may have brought the storage near its bound.
+    pub(crate) fn look(&self) {
+        if let Some(Client(dispatch)) = self.client.as_deref()
+            && self.storage.pressure_begins()
+        {
+            dispatch.tell(OfClient::StoragePressure {
+                bytes: self.storage.held(),
+                storage: self.storage.limit(),
+            });
+        }
+    }
+}
+
+impl Client {
+    fn new(callbacks: Arc<dyn ClientCallbacks>) -> Self {
         let call = move |told: &OfClient| match *told {
             OfClient::Ready => callbacks.ready(),
             OfClient::StoragePressure { bytes, storage } => {
@@ -566,18 +586,7 @@ impl Shared {
         };
         let dispatch = Dispatch::queued(0, Arc::default(), call, || ());
         dispatch.tell(OfClient::Ready);
-        let client = Arc::new(Client(dispatch));
-        Self { storage, client }
-    }
-
-    /// For a driver: what it did may have brought the storage near its bound.
-    pub(crate) fn look(&self) {
-        if self.storage.pressure_begins() {
-            self.client.0.tell(OfClient::StoragePressure {
-                bytes: self.storage.held(),
-                storage: self.storage.limit(),
-            });
-        }
+        Self(dispatch)
     }
 }
 
