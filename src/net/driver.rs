@@ -107,6 +107,8 @@ impl Driver {
                     }
                     Output::Abort => {
                         self.state.body = None;
+                        // Of another request it would end the next.
+                        self.state.deaf = None;
                         under_way.replace(UnderWay::Nothing);
                     }
                 }

@@ -65,7 +65,7 @@ impl Http {
 
     /// For the clients of the AWS SDK. One that needs no `https` trusts nobody: to read CAs takes longer than to ask.
     pub(crate) fn sdk_client(&self, https: bool) -> SharedHttpClient {
-        let trust = https.then(|| self.trust.clone());
+        let trust = (https || self.proxy.is_https()).then(|| self.trust.clone());
         let ProxyOfSdk(proxy) = self.proxy_config.clone();
         // What `Builder::build_https` does, but for the proxy, which it does not take.
         Builder::new().build_with_connector_fn(move |settings, components| {
@@ -87,14 +87,34 @@ impl Http {
     pub(crate) fn client_builder(&self) -> Result<ClientBuilder, Invalid> {
         Ok(self
             .distrustful()?
-            .tls_certs_only(self.trust.certificates()))
+            .tls_certs_only(self.trust.certificates()?))
     }
 
-    /// The same for a client that trusts nobody: for `http`, or until it is told whom to trust.
+    /// The same for a client that need not trust the platform, because it is told whom to trust; those that were given count
+    /// all the same.
     ///
     /// # Errors
     /// As [`Self::client_builder`].
-    pub(crate) fn distrustful(&self) -> Result<ClientBuilder, Invalid> {
+    pub(crate) fn without_platform(&self) -> Result<ClientBuilder, Invalid> {
+        match &self.trust {
+            Trust::Platform => self.distrustful(),
+            Trust::Given(_) => self.client_builder(),
+        }
+    }
+
+    /// The same for plain `http`: where there is no TLS on the way, nobody has to be trusted.
+    ///
+    /// # Errors
+    /// As [`Self::client_builder`].
+    pub(crate) fn plain_client_builder(&self) -> Result<ClientBuilder, Invalid> {
+        match self.proxy.is_https() {
+            true => self.client_builder(),
+            false => self.distrustful(),
+        }
+    }
+
+    /// A client that trusts nobody.
+    fn distrustful(&self) -> Result<ClientBuilder, Invalid> {
         let builder = self.proxy.apply(reqwest::Client::builder())?;
         let builder = builder.tls_version_min(tls::Version::TLS_1_2);
         Ok(builder.tls_certs_only([]))
@@ -146,11 +166,15 @@ impl Http {
 /// Whom the SDK trusts. Called with its first connection.
 fn tls_context(trust: Option<&Trust>) -> TlsContext {
     let store = match trust {
-        None => TrustStore::empty(),
-        Some(Trust::Platform) => TrustStore::default(),
-        Some(Trust::Given(roots)) => roots.pems().iter().fold(TrustStore::empty(), |store, pem| {
-            store.with_pem_certificate(pem.as_bytes())
-        }),
+        Some(Trust::Given(roots)) => {
+            let pems = roots.pems().unwrap_or_default().iter();
+            pems.fold(TrustStore::empty(), |store, pem| {
+                store.with_pem_certificate(pem.as_bytes())
+            })
+        }
+        // The SDK takes it for a mistake of ours when the platform trusts nobody.
+        Some(platform) if platform.certificates().is_ok() => TrustStore::default(),
+        _ => TrustStore::empty(),
     };
     let context = TlsContext::builder().with_trust_store(store);
     context.build().expect("it is all given")

@@ -296,7 +296,7 @@ impl Intake {
 
     /// A frame was taken; before, the driver had this plan.
     fn taken(&self, state: MutexGuard<'_, State>, plan: Plan) {
-        let covered = plan.covers(state.session.plan());
+        let covered = plan.covers(state.session.plan(), self.clock.now());
         let interleaves = state.session.interleaves();
         drop(state);
         if interleaves {

@@ -68,6 +68,12 @@ impl Proxy {
         })
     }
 
+    /// That of `http` wants TLS itself.
+    pub(super) fn is_https(&self) -> bool {
+        let http = self.http.as_ref();
+        http.is_some_and(|http| http.url.scheme() == "https")
+    }
+
     /// For the SDK, whose client takes one proxy. `http` is asked of it only if the control plane is.
     pub(super) fn config(&self, plain: bool) -> Result<ProxyConfig, Invalid> {
         let config = match (&self.https, &self.http) {

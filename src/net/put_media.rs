@@ -173,7 +173,7 @@ impl PutMedia {
     fn connector(&self, https: bool) -> Result<Client, String> {
         let builder = match https {
             true => self.http.client_builder(),
-            false => self.http.distrustful(),
+            false => self.http.plain_client_builder(),
         };
         // No time limit over all: a session lasts for 45 minutes. That it ends when the peer takes nothing for 30 s is
         // reqwest's default (TCP_USER_TIMEOUT on Linux); so ends too what was aborted with bytes that the peer does not take.

@@ -11,7 +11,8 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    time::SystemTime,
 };
 
 use reqwest::{Certificate, Client};
@@ -26,17 +27,11 @@ const KVSSINK_CA_CERT_PATH: &str = "KVSSINK_CA_CERT_PATH";
 const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 const SSL_CERT_DIR: &str = "SSL_CERT_DIR";
 
-/// Most that is read of a file, or of all files of a directory: a hundred times the bundle of a distribution would fit twice.
+/// Most that is read of all files together: a hundred times the bundle of a distribution would fit twice.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// What the platform trusts, read once for all elements of the process: it takes tens of milliseconds. The AWS SDK does the
-/// same for its clients.
-static PLATFORM: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
-    let found = rustls_native_certs::load_native_certs().certs;
-    let parsed = found.iter().map(|der| Certificate::from_der(der));
-    let parsed = parsed.filter_map(Result::ok).collect();
-    usable(parsed, |certificate| Some(certificate.clone()))
-});
+/// What the platform trusts, once it was read: it takes tens of milliseconds. The AWS SDK does the same for its clients.
+static PLATFORM: OnceLock<Vec<Certificate>> = OnceLock::new();
 
 /// Who is trusted.
 #[derive(Clone, Debug)]
@@ -52,16 +47,20 @@ pub(super) enum Trust {
 #[derive(Clone)]
 pub(super) struct Roots {
     paths: Vec<PathBuf>,
-    /// What names them, in words.
-    source: String,
+    /// What names them, and their paths in words.
+    setting: &'static str,
+    shown: String,
     pems: Arc<Pems>,
 }
 
 /// One certificate each.
 type Pems = OnceLock<Vec<String>>;
 
-/// What elements of this process were given, by paths, as long as one of them has it.
-static GIVEN: Mutex<BTreeMap<Vec<PathBuf>, Weak<Pems>>> = Mutex::new(BTreeMap::new());
+/// What elements of this process were given, as long as one of them has it.
+static GIVEN: Mutex<BTreeMap<Vec<Version>, Weak<Pems>>> = Mutex::new(BTreeMap::new());
+
+/// A file or directory, when it was changed, and its length: another version is read again.
+type Version = (PathBuf, Option<SystemTime>, u64);
 
 impl Trust {
     /// The property beats the environment; both may be a file or a directory.
@@ -95,10 +94,13 @@ impl Trust {
     }
 
     /// Those of the platform are read when they are asked for first, and kept.
-    pub(super) fn certificates(&self) -> Vec<Certificate> {
+    ///
+    /// # Errors
+    /// There are none.
+    pub(super) fn certificates(&self) -> Result<Vec<Certificate>, Invalid> {
         match self {
-            Self::Platform => PLATFORM.clone(),
-            Self::Given(roots) => roots.pems().iter().filter_map(certificate).collect(),
+            Self::Platform => of_platform(),
+            Self::Given(roots) => Ok(roots.pems()?.iter().filter_map(certificate).collect()),
         }
     }
 
@@ -106,21 +108,42 @@ impl Trust {
     pub(super) fn remedy(&self) -> String {
         let known = match self {
             Self::Platform => "that this machine trusts",
-            Self::Given(roots) => &format!("of {}", roots.source),
+            Self::Given(roots) => &format!("of {} ({})", roots.setting, roots.shown),
         };
         format!("its CA is not one {known}; {CA_FILE}, or SSL_CERT_FILE, can name it")
     }
 }
 
+fn of_platform() -> Result<Vec<Certificate>, Invalid> {
+    if let Some(known) = PLATFORM.get() {
+        return Ok(known.clone());
+    }
+    let found = rustls_native_certs::load_native_certs().certs;
+    let parsed = found.iter().map(|der| Certificate::from_der(der));
+    let parsed = parsed.filter_map(Result::ok).collect();
+    let found = usable(parsed, |certificate| Some(certificate.clone()));
+    if found.is_empty() {
+        let reason =
+            "this machine trusts no CA: install its ca-certificates, or name a file with the CA";
+        return Err(Invalid::new(CA_FILE, reason));
+    }
+    Ok(PLATFORM.get_or_init(|| found).clone())
+}
+
 impl Roots {
     /// Looks whether there is one; reads no more than that.
-    fn of(setting: &str, paths: &[PathBuf]) -> Result<Self, Invalid> {
+    fn of(setting: &'static str, paths: &[PathBuf]) -> Result<Self, Invalid> {
         let shown = paths.iter().map(|path| path.display().to_string());
-        let shown = shown.collect::<Vec<_>>().join(", ");
+        let mut roots = Self {
+            paths: paths.to_vec(),
+            setting,
+            shown: shown.collect::<Vec<_>>().join(", "),
+            pems: Arc::default(),
+        };
         let is_usable = |pem: String| !usable(vec![pem], certificate).is_empty();
-        let mut is_one = false;
+        let (mut is_one, mut left) = (false, MAX_BYTES);
         for path in paths {
-            let mut texts = texts(path).map_err(|error| {
+            let mut texts = texts(path, &mut left).map_err(|error| {
                 let reason = format!(
                     "cannot read {}: {error}; name a PEM file, or a directory of such files",
                     path.display()
@@ -130,81 +153,100 @@ impl Roots {
             is_one = is_one || texts.any(|text| blocks(&text).any(is_usable));
         }
         if !is_one {
-            let reason = format!(
-                "no certificate in {shown}: name a file that has the CA as -----BEGIN CERTIFICATE-----, or a directory of such files"
-            );
-            return Err(Invalid::new(setting, reason));
+            return Err(roots.none());
         }
         let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
         given.retain(|_, pems| pems.strong_count() > 0);
-        let pems = given.get(paths).and_then(Weak::upgrade).unwrap_or_default();
-        given.insert(paths.to_vec(), Arc::downgrade(&pems));
-        Ok(Self {
-            paths: paths.to_vec(),
-            source: format!("{setting} ({shown})"),
-            pems,
-        })
+        let versions: Vec<_> = paths.iter().flat_map(|path| versions(path)).collect();
+        roots.pems = given
+            .get(&versions)
+            .and_then(Weak::upgrade)
+            .unwrap_or_default();
+        given.insert(versions, Arc::downgrade(&roots.pems));
+        Ok(roots)
+    }
+
+    fn none(&self) -> Invalid {
+        let reason = format!(
+            "no certificate in {}: name a file that has the CA as -----BEGIN CERTIFICATE-----, or a directory of such files",
+            self.shown
+        );
+        Invalid::new(self.setting, reason)
     }
 
     /// One certificate each.
-    pub(super) fn pems(&self) -> &[String] {
-        self.pems.get_or_init(|| {
+    ///
+    /// # Errors
+    /// There is none any more.
+    pub(super) fn pems(&self) -> Result<&[String], Invalid> {
+        if let Some(known) = self.pems.get() {
+            return Ok(known);
+        }
+        let (mut found, mut left) = (BTreeSet::new(), MAX_BYTES);
+        for path in &self.paths {
             // What cannot be read any more has none.
-            let texts = self.paths.iter().filter_map(|path| texts(path).ok());
-            let mut found = BTreeSet::new();
-            for text in texts.flatten() {
+            for text in texts(path, &mut left).into_iter().flatten() {
                 found.extend(blocks(&text));
             }
-            usable(found.into_iter().collect(), certificate)
-        })
+        }
+        let found = usable(found.into_iter().collect(), certificate);
+        if found.is_empty() {
+            return Err(self.none());
+        }
+        Ok(self.pems.get_or_init(|| found))
     }
+}
+
+/// What there is of a file, or of the files of a directory.
+fn versions(path: &Path) -> Vec<Version> {
+    let version = |path: PathBuf| {
+        let metadata = path.metadata().ok();
+        let changed = metadata.as_ref().and_then(|file| file.modified().ok());
+        (path, changed, metadata.map_or(0, |file| file.len()))
+    };
+    let entries = path.read_dir().into_iter().flatten().flatten();
+    let mut versions: Vec<_> = entries.map(|entry| version(entry.path())).collect();
+    versions.push(version(path.to_owned()));
+    versions.sort();
+    versions
 }
 
 /// Names them: they are long.
 impl std::fmt::Debug for Roots {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CAs of {}", self.source)
+        write!(f, "CAs of {} ({})", self.setting, self.shown)
     }
 }
 
-/// The text of a file, or one after the other those of a directory; a file of a directory that cannot be read has none.
-fn texts(path: &Path) -> io::Result<impl Iterator<Item = String>> {
+/// The text of a file, or one after the other those of a directory, of which there may be so much; a file of a directory that
+/// cannot be read has none.
+fn texts<'a>(path: &Path, left: &'a mut u64) -> io::Result<impl Iterator<Item = String> + use<'a>> {
     let (mut file, mut dir) = (None, None);
     if path.is_dir() {
         dir = Some(path.read_dir()?);
     } else {
-        file = Some(text(path)?);
+        file = Some(text(path, left)?);
     }
     // A directory of OpenSSL has each file under two names.
     let mut seen = BTreeSet::new();
-    let mut left = MAX_BYTES;
     let in_dir = dir.into_iter().flatten().filter_map(move |entry| {
         let file = entry.ok()?.path().canonicalize().ok()?;
-        if file.is_dir() || !seen.insert(file.clone()) {
-            return None;
-        }
-        let text = text(&file).ok()?;
-        left = left.checked_sub(text.len() as u64)?;
-        Some(text)
+        let is_new = !file.is_dir() && seen.insert(file.clone());
+        is_new.then(|| text(&file, left).ok()).flatten()
     });
     Ok(file.into_iter().chain(in_dir))
 }
 
-fn text(path: &Path) -> io::Result<String> {
+fn text(path: &Path, left: &mut u64) -> io::Result<String> {
     // A pipe would hang, and with it the change of state.
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
     let mut bytes = Vec::new();
-    let read = File::open(path)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)?;
-    if read as u64 > MAX_BYTES {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "it is too large",
-        ));
-    }
+    let read = File::open(path)?.take(*left + 1).read_to_end(&mut bytes)?;
+    *left = left
+        .checked_sub(read as u64)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::FileTooLarge, "it is too large"))?;
     let text = String::from_utf8(bytes);
     Ok(text.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }

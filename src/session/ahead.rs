@@ -4,6 +4,7 @@
 //! (`frames`).
 
 use super::Session;
+use crate::time::Mono;
 
 /// Most bytes that were not sent yet while frames are taken. What is not sent is safe with whoever gives it, and memory that
 /// is used again soon costs less than new. Enough for 16 ms of a link of 1 Gbit/s.
@@ -15,6 +16,15 @@ impl Session {
     pub(super) fn gets_ahead(&mut self) -> bool {
         self.ahead = self.is_ahead();
         self.ahead
+    }
+
+    /// Enough was sent. Whoever had to wait gives frames soon, or nobody waits any more: the link is idle from now on, not
+    /// since the last frame.
+    pub(super) fn catch_up(&mut self, now: Mono) {
+        if self.ahead && !self.is_ahead() {
+            self.ahead = false;
+            self.last_frame = now;
+        }
     }
 
     /// What [`Self::gets_ahead`] said, as far as it is still so.
@@ -36,7 +46,7 @@ mod tests {
         fragment::tests::tracks,
         media::{Frame, TrackNumber},
         session::{Call, Described, Input, Output, Refused},
-        time::{Mono, Timestamp},
+        time::Timestamp,
     };
 
     const NOW: Mono = Mono::from_secs(1);
@@ -104,6 +114,25 @@ mod tests {
         assert!(waits > 2, "one frame is not enough to go on");
         let again = fill(&mut session, refused);
         assert!(again - refused >= AHEAD / 2 / PAYLOAD as u64);
+    }
+
+    #[test]
+    fn a_link_that_nobody_gives_to_any_more_is_idle_though_somebody_waited() {
+        let mut session = offline(128 << 20);
+        fill(&mut session, 0);
+        streams(&mut session);
+        assert!(!session.has_room(TrackNumber::VIDEO, PAYLOAD as u64, false));
+        // It gave up meanwhile.
+        while session.transmit(NOW).is_some() {}
+        let later = NOW + std::time::Duration::from_secs(2);
+        let Output::Wait { at, .. } = session.poll(later) else {
+            panic!("there is nothing to do");
+        };
+        let idle = at.expect("it is due to end");
+        assert!(idle > later, "whoever waited has time to go on");
+        while !matches!(session.poll(idle), Output::Wait { .. }) {}
+        assert!(session.transmit(idle).is_some(), "its last fragment ends");
+        assert!(session.has_ended_fragment());
     }
 
     #[test]

@@ -118,7 +118,9 @@ impl Session {
                 }
                 StreamingType::Offline => {
                     self.full = false;
-                    if !anyway && self.gets_ahead() {
+                    if anyway {
+                        self.ahead = false;
+                    } else if self.gets_ahead() {
                         return Err(Full);
                     }
                     self.keep(now, frame, block, timecode);

@@ -372,6 +372,7 @@ impl Session {
         if std::mem::take(&mut self.reset) {
             self.reopen();
         }
+        self.catch_up(now);
         self.expire(now);
         self.pump(now);
         self.advance(now);

@@ -28,13 +28,15 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Whoever does this does not miss anything of `now`.
-    pub(crate) fn covers(self, now: Self) -> bool {
-        let is_earlier = match (now.due, self.due) {
-            (Some(now), Some(before)) => now < before,
-            (now, _) => now.is_some(),
+    /// Whoever does this does not miss anything of `after`. What is due already may have been missed: timers stand still in
+    /// a suspend.
+    pub(crate) fn covers(self, after: Self, now: Mono) -> bool {
+        let is_earlier = match (after.due, self.due) {
+            (Some(after), Some(before)) => after < before,
+            (after, _) => after.is_some(),
         };
-        self.sends && now.sends && !is_earlier
+        let is_late = after.due.is_some_and(|due| due <= now);
+        self.sends && after.sends && !is_earlier && !is_late
     }
 }
 
@@ -77,12 +79,17 @@ mod tests {
             (plan(true, at(5)), plan(true, None), true),
             (plan(true, None), plan(true, None), true),
             (plan(true, at(5)), plan(true, at(4)), false),
+            (plan(true, at(2)), plan(true, at(2)), false),
             (plan(true, None), plan(true, at(9)), false),
             (plan(false, at(5)), plan(true, at(5)), false),
             (plan(true, at(5)), plan(false, at(5)), false),
             (plan(false, None), plan(false, None), false),
         ] {
-            assert_eq!(before.covers(now), covered, "{before:?} {now:?}");
+            assert_eq!(
+                before.covers(now, Mono::from_secs(2)),
+                covered,
+                "{before:?} {now:?}"
+            );
         }
     }
 }

@@ -143,7 +143,7 @@ impl IotCertificate {
         let builder = match &self.ca_path {
             Some(path) => {
                 let certificates = certificates("ca-path", path).await?.0;
-                let builder = http.distrustful();
+                let builder = http.without_platform();
                 builder.map(|builder| builder.tls_certs_only(certificates))
             }
             None => http.client_builder(),
