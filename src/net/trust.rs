@@ -282,3 +282,59 @@ fn usable<T>(found: Vec<T>, certificate: impl Fn(&T) -> Option<Certificate>) -> 
     each.filter(|one| are_usable(std::slice::from_ref(one)))
         .collect()
 }
+
+// Where certificates can be made.
+#[cfg(feature = "local")]
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn ca() -> String {
+        let made = rcgen::generate_simple_self_signed(["a.invalid".to_owned()]);
+        made.unwrap().cert.pem()
+    }
+
+    fn given(path: &Path) -> Roots {
+        match Trust::of(path.to_str(), |_| None) {
+            Ok(Trust::Given(roots)) => roots,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How many CAs there are.
+    fn count(roots: &Roots) -> usize {
+        roots.pems().map_or(0, <[String]>::len)
+    }
+
+    #[test]
+    fn elements_share_what_they_were_given_until_it_is_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let in_dir = dir.path().join("ca.pem");
+        for path in [in_dir.as_path(), dir.path()] {
+            fs::write(&in_dir, ca()).unwrap();
+            let (one, same) = (given(path), given(path));
+            assert!(Arc::ptr_eq(&one.pems, &same.pems));
+            assert_eq!(count(&one), 1);
+            fs::write(&in_dir, ca() + &ca()).unwrap();
+            let rotated = given(path);
+            assert!(!Arc::ptr_eq(&one.pems, &rotated.pems));
+            assert_eq!((count(&one), count(&rotated)), (1, 2));
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_away_for_a_moment_is_an_error_for_that_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        fs::write(&path, ca()).unwrap();
+        let roots = given(&path);
+        let text = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let error = roots.pems().unwrap_err().to_string();
+        assert!(error.contains("no certificate in"), "{error}");
+        fs::write(&path, text).unwrap();
+        assert_eq!(count(&roots), 1);
+    }
+}
