@@ -68,7 +68,7 @@ build: ## the plugin and kvs-local, as they are shipped
 
 # The plugin comes first, as it is shipped: its size is told, too.
 BENCH := $(CARGO) bench --locked $(FEATURES),internals --bench whole
-bench: ## kvssink beside fakesink, matroskamux and a bare upload, as whole processes; writes docs/performance.md; 10 minutes
+bench: ## kvssink beside fakesink, matroskamux and a bare upload, as whole processes; writes docs/performance.md; 14 minutes
 	@scripts/setup test
 	@scripts/media
 	$(CARGO) build --release --locked $(FEATURES) --lib

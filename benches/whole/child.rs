@@ -1,7 +1,7 @@
 //! One run of a pipeline, in a process of its own.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, bail, ensure};
 use gst::prelude::*;
@@ -20,6 +20,8 @@ const QUEUE: u32 = 2 << 20;
 struct Seen {
     frames: AtomicU64,
     bytes: AtomicU64,
+    /// When the first BUFFERING ack came.
+    buffering_ns: OnceLock<u64>,
 }
 
 impl Seen {
@@ -54,13 +56,13 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<Figures> {
         None => None,
         Some([from_s, to_s]) => {
             let [from, to] = [from_s, to_s].map(|s| playing_ns + (s * 1e9) as u64);
-            ensure!(!ends(&bus, Some(from))?, "it ended too early");
+            ensure!(!ends(&bus, &seen, Some(from))?, "it ended too early");
             let begin = seen.now();
-            ensure!(!ends(&bus, Some(to))?, "it ended too early");
+            ensure!(!ends(&bus, &seen, Some(to))?, "it ended too early");
             Some(begin.until(seen.now()))
         }
     };
-    ends(&bus, None)?;
+    ends(&bus, &seen, None)?;
     let ended_ns = clock::monotonic_ns();
     if task.shape == Shape::Kvssink {
         (0..task.sinks).try_for_each(|n| check(&pipeline, n))?;
@@ -81,6 +83,7 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<Figures> {
             .iter()
             .map(|times| times.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .collect(),
+        buffering_ns: seen.buffering_ns.get().copied(),
     })
 }
 
@@ -95,9 +98,11 @@ fn branch(task: &Task, n: usize) -> String {
             let kind = task.realtime_s.map_or("offline", |_| "realtime");
             let ca = peer.ca_file.as_ref();
             let ca = ca.map_or(String::new(), |ca| format!("ca-file={}", ca.display()));
+            let proxy = task.proxy.as_ref();
+            let proxy = proxy.map_or(String::new(), |proxy| format!("proxy={proxy}"));
             format!(
                 "kvssink name=sink{n} stream-name={} streaming-type={kind} endpoint={} access-key={DEFAULT_ACCESS_KEY} \
-                 secret-key={DEFAULT_SECRET_KEY} {ca}",
+                 secret-key={DEFAULT_SECRET_KEY} {ca} {proxy}",
                 stream_name(n),
                 peer.endpoint
             )
@@ -151,7 +156,7 @@ fn watch(
 }
 
 /// Reads the bus until the end, or this time; whether it is the end. A connection that is lost on purpose is a warning.
-fn ends(bus: &gst::Bus, until_ns: Option<u64>) -> anyhow::Result<bool> {
+fn ends(bus: &gst::Bus, seen: &Seen, until_ns: Option<u64>) -> anyhow::Result<bool> {
     loop {
         let left = until_ns.map(|until| until.saturating_sub(clock::monotonic_ns()));
         let Some(message) = bus.timed_pop(left.map(gst::ClockTime::from_nseconds)) else {
@@ -159,10 +164,22 @@ fn ends(bus: &gst::Bus, until_ns: Option<u64>) -> anyhow::Result<bool> {
         };
         match message.view() {
             gst::MessageView::Eos(_) => return Ok(true),
+            gst::MessageView::Element(element) => {
+                if seen.buffering_ns.get().is_none() && is_buffering(element.structure()) {
+                    // Only this thread sets it.
+                    let _ = seen.buffering_ns.set(clock::monotonic_ns());
+                }
+            }
             gst::MessageView::Error(error) => bail!("{} ({:?})", error.error(), error.debug()),
             _ => {}
         }
     }
+}
+
+fn is_buffering(message: Option<&gst::StructureRef>) -> bool {
+    message.is_some_and(|message| {
+        message.name() == "kvs-fragment-ack" && message.get("type") == Ok("BUFFERING")
+    })
 }
 
 /// Nothing was lost, or the figures would be of something else.

@@ -17,6 +17,8 @@
 
 mod child;
 mod clock;
+mod far;
+mod first_ack;
 mod latency;
 mod media;
 mod plan;

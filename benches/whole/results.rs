@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::first_ack::FirstAck;
 use super::latency::Latency;
 use super::recovery::Recovery;
 use super::size::Size;
@@ -78,6 +79,7 @@ pub(crate) struct Results {
     pub(crate) runs: BTreeMap<Case, Vec<Run>>,
     pub(crate) latencies: BTreeMap<Case, Vec<Latency>>,
     pub(crate) recoveries: Vec<Recovery>,
+    pub(crate) first_acks: Vec<FirstAck>,
     pub(crate) size: Option<Size>,
     /// Load average before and after, of the last minute.
     pub(crate) load: [f64; 2],

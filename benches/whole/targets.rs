@@ -1,5 +1,6 @@
 //! The targets, each beside what was measured.
 
+use super::first_ack::First;
 use super::recovery::Loss;
 use super::results::{Case, Results, Spread};
 use super::task::Shape;
@@ -68,6 +69,7 @@ pub(crate) fn all(results: &Results) -> Vec<Target> {
         recovery(results, Loss::Away, "at most 2 s here", 2.1),
     ]);
     targets.extend([start(results, true), start(results, false)]);
+    targets.push(first_ack(results));
     let size = results.size.as_ref().map(|size| {
         let megabytes = size.stripped as f64 / 1e6;
         (format!("{megabytes:.2} MB"), megabytes <= 8.0)
@@ -291,6 +293,26 @@ fn start(results: &Results, tls: bool) -> Target {
     target(
         format!("NULL→PLAYING {cas}, net of fakesink"),
         "≤ 5 ms",
+        measured,
+    )
+}
+
+fn first_ack(results: &Results) -> Target {
+    let of = |first| {
+        let those = results.first_acks.iter().filter(|ack| ack.first == first);
+        Spread::of(those.map(|ack| ack.round_trips()))
+    };
+    let measured = of(First::Later).zip(of(First::AtOnce)).map(|(later, at_once)| {
+        let text = format!(
+            "{:.2} [{:.2}–{:.2}] (a frame as soon as it plays, while the control plane is asked: {:.2})",
+            later.median, later.min, later.max, at_once.median
+        );
+        // Round trips are whole: what is over is this machine's own.
+        (text, later.median.round() <= 4.0)
+    });
+    target(
+        "first frame → BUFFERING, https",
+        "≤ 4 round trips",
         measured,
     )
 }

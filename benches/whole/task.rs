@@ -59,6 +59,10 @@ pub(crate) struct Task {
     pub(crate) sinks: usize,
     /// As a camera gives it, for so many seconds; or as fast as it is taken.
     pub(crate) realtime_s: Option<f64>,
+    /// Of a realtime run: how long after PLAYING the first frame comes, in seconds.
+    pub(crate) first_s: f64,
+    /// Through which to reach the peer.
+    pub(crate) proxy: Option<String>,
 }
 
 impl Task {
@@ -71,10 +75,10 @@ impl Task {
         Ok(Some(serde_json::from_str(text)?))
     }
 
-    /// How much later than the first this sink begins, in seconds: cameras do not give their frames, nor their key frames,
+    /// When this sink begins, in seconds after PLAYING: cameras do not give their frames, nor their key frames,
     /// at the same moment.
     pub(crate) fn phase_s(&self, sink: usize) -> f64 {
-        sink as f64 / self.sinks as f64 * PHASES_S
+        self.first_s + sink as f64 / self.sinks as f64 * PHASES_S
     }
 
     /// From where to where figures of a realtime run are taken, in seconds since its start: all sinks stream by then, and
@@ -106,6 +110,8 @@ pub(crate) struct Figures {
     pub(crate) window: Option<Window>,
     /// CLOCK_MONOTONIC in ns when each frame came to its sink, of a realtime run; by sink.
     pub(crate) rendered_ns: Vec<Vec<u64>>,
+    /// And when the first BUFFERING ack was on the bus.
+    pub(crate) buffering_ns: Option<u64>,
 }
 
 /// The middle of a realtime run.
