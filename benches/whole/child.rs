@@ -164,11 +164,11 @@ fn ends(bus: &gst::Bus, seen: &Seen, until_ns: Option<u64>) -> anyhow::Result<bo
         };
         match message.view() {
             gst::MessageView::Eos(_) => return Ok(true),
-            gst::MessageView::Element(element) => {
-                if seen.buffering_ns.get().is_none() && is_buffering(element.structure()) {
-                    // Only this thread sets it.
-                    let _ = seen.buffering_ns.set(clock::monotonic_ns());
-                }
+            gst::MessageView::Element(element)
+                if seen.buffering_ns.get().is_none() && is_buffering(element.structure()) =>
+            {
+                // Only this thread sets it.
+                let _ = seen.buffering_ns.set(clock::monotonic_ns());
             }
             gst::MessageView::Error(error) => bail!("{} ({:?})", error.error(), error.debug()),
             _ => {}

@@ -8,12 +8,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-/// Bytes, and when they are at the other end; none: the end.
-type Chunk = (Instant, Option<Vec<u8>>);
+use super::clock;
+
+/// When bytes are at the other end, by CLOCK_MONOTONIC in ns; no bytes: the end.
+type Chunk = (u64, Option<Vec<u8>>);
 
 /// Listens until this process ends; its address as a proxy.
 pub(crate) fn proxy(round_trip: Duration) -> anyhow::Result<String> {
@@ -32,7 +34,8 @@ pub(crate) fn proxy(round_trip: Duration) -> anyhow::Result<String> {
 }
 
 fn tunnel(client: &TcpStream, round_trip: Duration) -> anyhow::Result<()> {
-    let open = Instant::now() + round_trip;
+    let round_trip_ns = u64::try_from(round_trip.as_nanos())?;
+    let open_ns = clock::monotonic_ns() + round_trip_ns;
     // The client says nothing more before it has its answer, so nothing stays in the buffer.
     let mut asked = BufReader::new(client);
     let mut line = String::new();
@@ -51,8 +54,8 @@ fn tunnel(client: &TcpStream, round_trip: Duration) -> anyhow::Result<()> {
     }
     { client }.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
     thread::scope(|scope| {
-        let there = pass(scope, client, &service, open, round_trip / 2);
-        let back = pass(scope, &service, client, open, round_trip / 2);
+        let there = pass(scope, client, &service, open_ns, round_trip_ns / 2);
+        let back = pass(scope, &service, client, open_ns, round_trip_ns / 2);
         there.and(back)
     })
 }
@@ -62,8 +65,8 @@ fn pass<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     mut from: &'scope TcpStream,
     mut to: &'scope TcpStream,
-    open: Instant,
-    delay: Duration,
+    open_ns: u64,
+    delay_ns: u64,
 ) -> anyhow::Result<()> {
     let (sender, receiver) = mpsc::channel::<Chunk>();
     thread::Builder::new().spawn_scoped(scope, move || {
@@ -71,17 +74,18 @@ fn pass<'scope>(
         loop {
             // A connection that is reset has ended, too.
             let read = from.read(&mut bytes).unwrap_or(0);
-            let due = Instant::now().max(open) + delay;
+            let due_ns = clock::monotonic_ns().max(open_ns) + delay_ns;
             let chunk = bytes.get(..read).filter(|bytes| !bytes.is_empty());
             let is_end = chunk.is_none();
-            if sender.send((due, chunk.map(<[u8]>::to_vec))).is_err() || is_end {
+            if sender.send((due_ns, chunk.map(<[u8]>::to_vec))).is_err() || is_end {
                 return;
             }
         }
     })?;
     thread::Builder::new().spawn_scoped(scope, move || {
-        for (due, bytes) in receiver {
-            thread::sleep(due.saturating_duration_since(Instant::now()));
+        for (due_ns, bytes) in receiver {
+            let left_ns = due_ns.saturating_sub(clock::monotonic_ns());
+            thread::sleep(Duration::from_nanos(left_ns));
             let Some(bytes) = bytes else {
                 // It may have ended itself.
                 let _ = to.shutdown(Shutdown::Write);
