@@ -118,6 +118,9 @@ fn frames(length_s: u32) -> usize {
 pub(crate) fn start(task: &Task) -> anyhow::Result<Child> {
     let child = Command::new(std::env::current_exe()?)
         .env(VARIABLE, serde_json::to_string(task)?)
+        // They are settings, which not everybody has: by them the CAs would not be those of the machine.
+        .env_remove("SSL_CERT_FILE")
+        .env_remove("SSL_CERT_DIR")
         .stdout(Stdio::piped())
         .spawn()?;
     Ok(child)

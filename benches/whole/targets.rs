@@ -65,8 +65,8 @@ pub(crate) fn all(results: &Results) -> Vec<Target> {
     }
     targets.extend([
         recovery(results, Loss::Reset, "0", 0.1),
-        // By then it has waited twice at most 0.5 s and 1 s: the next step is at most 2 s.
-        recovery(results, Loss::Away, "at most 2 s here", 2.1),
+        // By then it has waited twice or thrice, at most 0.5 s, 1 s and 2 s: the next step is at most 4 s.
+        recovery(results, Loss::Away, "at most 4 s here", 4.1),
     ]);
     targets.extend([start(results, true), start(results, false)]);
     targets.push(first_ack(results));
