@@ -7,6 +7,7 @@
 mod cutter;
 mod interleave;
 mod labels;
+mod spooled;
 mod store;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -16,6 +17,7 @@ use bytes::Bytes;
 pub(crate) use cutter::{Cutter, Placed, is_video};
 pub(crate) use interleave::{Before, Entry, Lanes, MAX_TRACKS, WINDOW, cost_in_lane};
 pub(crate) use labels::Labels;
+pub(crate) use spooled::Spooled;
 pub(crate) use store::Store;
 
 use crate::{

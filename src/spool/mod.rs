@@ -1,0 +1,1 @@
+//! The same fragments on disk.
