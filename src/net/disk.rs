@@ -90,14 +90,13 @@ fn work(
                 }),
             },
             (Task::Write { id, about, body }, Some(spool)) => {
+                let before = spool.bytes();
                 tell(match spool.write(&about, &body) {
-                    Ok(file) => SpoolNews::Written {
-                        id,
-                        file: SpoolFile {
-                            number: file.id.0,
-                            bytes: file.bytes,
-                        },
-                    },
+                    Ok(SpoolId(number)) => {
+                        let bytes = spool.bytes().saturating_sub(before);
+                        let file = SpoolFile { number, bytes };
+                        SpoolNews::Written { id, file }
+                    }
                     Err(error) => SpoolNews::NotWritten {
                         id,
                         reason: error.to_string(),
