@@ -18,7 +18,7 @@ pub(crate) use cutter::{Cutter, Placed, is_video};
 pub(crate) use interleave::{Before, Entry, Lanes, MAX_TRACKS, WINDOW, cost_in_lane};
 pub(crate) use labels::Labels;
 pub(crate) use spooled::Spooled;
-pub(crate) use store::{SpoolFile, Store};
+pub(crate) use store::{NEXT, SpoolFile, Store};
 
 use crate::{
     media::Track,

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-pub(crate) use disk::SpoolFile;
+pub(crate) use disk::{NEXT, SpoolFile};
 
 use super::{Block, Fragment, FragmentId, tag_cost};
 use crate::{

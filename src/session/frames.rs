@@ -265,7 +265,7 @@ impl Session {
     /// Realtime: takes out oldest fragments until so many bytes fit.
     pub(super) fn evict_for(&mut self, now: Mono, cost: u64) -> bool {
         while self.bytes_kept() + cost > self.storage_limit() {
-            if self.store.unload() {
+            if self.unload() {
                 continue;
             }
             let Some(oldest) = self.store.oldest_evictable().map(|fragment| fragment.id) else {

@@ -11,8 +11,8 @@ use bytes::Bytes;
 
 use super::{Event, Output, Session, state::State};
 use crate::{
-    definition::{SpoolMode, SpoolPolicy, StreamingType},
-    fragment::{DropReason, FragmentId, SpoolFile, Spooled},
+    definition::{SpoolMode, SpoolPolicy, StreamingType, TimecodeType},
+    fragment::{DropReason, FragmentId, NEXT, SpoolFile, Spooled},
     time::{Mono, Timecode},
 };
 
@@ -260,7 +260,7 @@ impl Session {
             .is_some_and(|spool| spool.at == At::Open)
         {
             self.write_some(now);
-            while self.bytes_kept() > self.storage_limit() / 2 && self.store.unload() {}
+            self.unload_some();
             self.drop_aged(now);
             self.read_some();
             self.tell_progress(now);
@@ -335,6 +335,25 @@ impl Session {
         }
     }
 
+    /// Half of the storage is for what comes, and for what is to be sent next.
+    fn unload_some(&mut self) {
+        let spared = match self.sends() {
+            true => NEXT,
+            false => 0,
+        };
+        while self.bytes_kept() > self.storage_limit() / 2 && self.store.unload(spared) {}
+    }
+
+    fn sends(&self) -> bool {
+        matches!(self.state, State::Opening(_) | State::Streaming(_))
+    }
+
+    /// Room at any price but that of a loss. False: nothing in memory is on disk, too.
+    pub(super) fn unload(&mut self) -> bool {
+        // While it is sent, it would be read again at once.
+        self.store.unload(NEXT) || self.store.unload(u64::from(self.sends()))
+    }
+
     fn is_more_than_half(&self) -> bool {
         let half = self.storage_limit() / 2;
         self.bytes_kept() > half && self.store.unfiled_bytes() > half
@@ -359,7 +378,7 @@ impl Session {
     }
 
     fn read_some(&mut self) {
-        if !matches!(self.state, State::Opening(_) | State::Streaming(_)) {
+        if !self.sends() {
             return;
         }
         // The one that is sent now, whatever memory says; and the next one, if it has room.
@@ -522,13 +541,15 @@ impl Session {
             self.enter(State::Ready);
         }
         // Another epoch where time does not go on: its timecodes need a session of their own. Those of this run count from 0.
+        let is_relative = self.definition.timecode_type == TimecodeType::Relative;
         let mut epoch = u32::MAX;
         let mut before: Option<&Spooled> = None;
         let fragments: Vec<_> = found
             .iter()
             .map(|(file, about)| {
                 if let Some(before) = before
-                    && (about.timecode <= before.timecode || about.start != before.start)
+                    && (about.timecode <= before.timecode
+                        || (is_relative && about.start != before.start))
                 {
                     epoch -= 1;
                 }

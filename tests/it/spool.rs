@@ -147,8 +147,8 @@ fn a_location_that_is_no_directory_is_a_warning() {
     assert_eq!(accounts(&fed.stats()), [30, 30, 0, 0]);
     let warnings = fed.heard.warnings("sink");
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
-    let text = warnings[0].error().to_string();
-    assert!(text.contains("spool"), "{text}");
+    let text = warnings[0].debug().unwrap();
+    assert!(text.contains("cam.spool"), "{text}");
     assert_eq!(stored_hashes(&local), clip.hashes());
 }
 
@@ -181,10 +181,11 @@ fn a_disk_that_goes_away_costs_what_was_on_it_and_no_more() {
 fn a_directory_has_one_element_at_a_time() {
     let site = Site::new();
     let clip = Clip::test(10, 10);
-    let first = Fed::playing(&site.properties("spool-mode=always"), &clip);
+    let mode = "spool-mode=always stop-stream-timeout=1";
+    let first = Fed::playing(&site.properties(mode), &clip);
     first.put_all(&clip.buffers);
     assert!(eventually(|| spool_state(&first) == "open"));
-    let mut second = Fed::playing(&site.properties("spool-mode=always"), &clip);
+    let mut second = Fed::playing(&site.properties(mode), &clip);
     second.until(|message| tells(message, "kvs-spool") && says(message, "failed"));
     let failed = second.heard.told("kvs-spool");
     let reason: String = failed[0].get("reason").unwrap();

@@ -22,8 +22,8 @@ pub(crate) struct SpoolFile {
 
 /// Chunks of a fragment that was read from its file begin with so many bytes.
 const HEAD: usize = 64;
-/// Fragments that are to be sent next, and so stay in memory.
-const NEXT: u64 = 2;
+/// Fragments that are to be sent next, and so are read, and stay in memory.
+pub(crate) const NEXT: u64 = 2;
 
 /// The first id of a store that may get older fragments later: more than there will ever be files.
 const ROOM_BEFORE: u64 = 1 << 32;
@@ -191,10 +191,11 @@ impl Store {
         self.bytes += cost;
     }
 
-    /// Takes the bytes of a fragment out of memory that are in its file, too, of the newest that is not to be sent next. False:
-    /// there is none.
-    pub(crate) fn unload(&mut self) -> bool {
-        let next = self.cursor.fragment..self.cursor.fragment + NEXT;
+    /// Takes the bytes of a fragment out of memory that are in its file, too: of the newest that is not half sent, nor one of
+    /// the first so many that come next on the wire. False: there is none.
+    pub(crate) fn unload(&mut self, spared: u64) -> bool {
+        let half_sent = u64::from(!self.at_boundary());
+        let next = self.cursor.fragment..self.cursor.fragment + spared.max(half_sent);
         let newest = self.queue.iter_mut().rev().find(|fragment| {
             fragment.file.is_some()
                 && !fragment.away

@@ -344,9 +344,7 @@ impl World {
                 definition.storage.max(self.largest_fragment) + self.largest_fragment
             }
             // What is read again to be sent is whole.
-            _ if definition.spool.is_some() => {
-                definition.storage.max(self.largest_fragment) + self.largest_fragment
-            }
+            _ if definition.spool.is_some() => definition.storage.max(self.largest_fragment),
             _ => definition.storage,
         };
         // Half of the storage may wait in the lanes, and a frame in each.
@@ -356,7 +354,8 @@ impl World {
             }
             _ => 0,
         };
-        let bound = bound + lanes;
+        let read = definition.spool.as_ref().map_or(0, |_| self.largest_fragment);
+        let bound = bound + lanes + read;
         assert!(
             stats.bytes_buffered <= bound,
             "{} > {bound} bytes",

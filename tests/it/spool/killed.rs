@@ -23,7 +23,7 @@ use gstkvssink::{
 use test_case::test_case;
 
 use super::Site;
-use crate::support::{alone, port::Reserved, stored};
+use crate::support::{alone, feed::Clip, port::Reserved, stored};
 
 /// Kills of each kind: 200 in all.
 const KILLS: u64 = 40;
@@ -131,11 +131,8 @@ fn child(task: &str) {
     let stream = producer
         .create_stream_with(definition, Arc::new(Kept))
         .unwrap();
-    // Baseline, level 3, lengths of four bytes.
-    let avcc = [
-        1, 66, 0, 30, 0xFF, 0xE1, 0, 4, 0x67, 66, 0, 30, 1, 0, 1, 0x68,
-    ];
-    let track = Track::video(Codec::H264, Bytes::copy_from_slice(&avcc), 640, 480).unwrap();
+    let avcc = std::fs::read(Path::new(location).with_extension("avcc")).unwrap();
+    let track = Track::video(Codec::H264, avcc.into(), 320, 240).unwrap();
     stream.set_tracks(&[track]).unwrap();
     println!("ready");
     for n in 0.. {
@@ -186,6 +183,8 @@ fn what_is_told_to_be_kept_outlives_a_kill(moment: Moment) {
         return child(&task);
     }
     let site = Site::new();
+    let avcc = Clip::test(1, 1).codec_data();
+    std::fs::write(site.location().with_extension("avcc"), avcc).unwrap();
     let (local, nobody) = (site.serve(), Reserved::new());
     let mut random = fastrand::Rng::with_seed(moment as u64);
     let mut kept = BTreeMap::new();
