@@ -127,3 +127,20 @@ fn what_is_found_is_there_for_good() {
         assert_eq!(found.fragments.len(), count);
     }
 }
+
+/// It is the disk's error that is told, not that a file is in the way.
+#[test]
+fn what_is_left_of_a_small_file_is_removed_or_says_why_not() {
+    let mut disk = Simulated::new(1);
+    disk.put("layout.part", b"kvssi".to_vec());
+    // Both folders, then the removal.
+    disk.set_fault(Some(Fault {
+        failure: Failure::ReadOnly,
+        after: 3,
+        lasting: false,
+    }));
+    let error = Spool::with(&mut disk, false).err().unwrap();
+    assert!(matches!(error, SpoolError::ReadOnly { .. }), "{error}");
+    Spool::with(&mut disk, false).unwrap();
+    assert_eq!(disk.names().collect::<Vec<_>>(), ["layout"]);
+}
