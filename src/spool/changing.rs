@@ -32,8 +32,13 @@ impl<D: Disk> Spool<D> {
     /// Lets `text` stand at `name`, or what stood there before.
     pub(super) fn replace(&mut self, name: &str, text: &str) -> Result<(), SpoolError> {
         let part = names::replacement(name);
-        // Of a try before; if it is there still, the next line says so.
-        let _ = self.disk.remove(&part);
+        // Of a try before.
+        match self.disk.remove(&part) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(self.failed("remove", &part, error));
+            }
+            _ => {}
+        }
         self.fill(&part, 0, [text])?;
         self.publish(&part, name, 0)
     }

@@ -10,7 +10,7 @@ use super::{
 
 const BEFORE: [Op; 3] = [Op::Write, Op::Write, Op::Write];
 /// Each kind of change; the last one clears what others left.
-const OPS: [Op; 9] = [
+const OPS: [Op; 10] = [
     Op::Write,
     Op::Read(1),
     Op::Remove(0),
@@ -20,6 +20,7 @@ const OPS: [Op; 9] = [
     Op::Write,
     Op::Remove(1),
     Op::Read(0),
+    Op::Write,
 ];
 
 /// Two lives on the same disk, the second of them with the fault. How many calls it made.
@@ -44,6 +45,7 @@ fn live(fault: Option<Fault>, cuts: bool) -> u64 {
     if fault.is_some_and(|fault| !fault.lasting && fault.failure != Failure::Death) && !cuts {
         let halves = disk.names().filter(|name| name.ends_with(".part"));
         assert_eq!(halves.collect::<Vec<_>>(), [""; 0], "{fault:?}");
+        assert_eq!(ledger.came_back, 0, "{fault:?}");
     }
     calls
 }
@@ -98,4 +100,47 @@ fn what_a_failed_write_left_is_removed_later() {
     assert_eq!(spool.bytes(), spool.index[&next].known.length);
     let files: Vec<_> = disk.names().filter(|name| name.starts_with('0')).collect();
     assert_eq!(files.len(), 1, "{files:?}");
+}
+
+/// A process is killed when a file has its name, but not for good.
+#[test]
+fn what_is_found_is_there_for_good() {
+    for seed in 0..20 {
+        let mut disk = Simulated::new(seed);
+        let (mut spool, _) = Spool::with(&mut disk, false).unwrap();
+        let (about, body) = nth(0);
+        spool.write(&about, &body).unwrap();
+        // Create, header, five chunks, trailer, sync, rename; then the folder would be synced.
+        spool.disk.set_fault(Some(Fault {
+            failure: Failure::Death,
+            after: 10,
+            lasting: true,
+        }));
+        let (about, body) = nth(1);
+        spool.write(&about, &body).unwrap_err();
+        spool.disk.set_fault(None);
+        let (_, found) = Spool::with(&mut disk, false).unwrap();
+        let count = found.fragments.len();
+        assert_eq!(count, 2, "{found:?}");
+        disk.cut_power();
+        let (_, found) = Spool::with(&mut disk, false).unwrap();
+        assert_eq!(found.fragments.len(), count);
+    }
+}
+
+/// It is the disk's error that is told, not that a file is in the way.
+#[test]
+fn what_is_left_of_a_small_file_is_removed_or_says_why_not() {
+    let mut disk = Simulated::new(1);
+    disk.put("layout.part", b"kvssi".to_vec());
+    // Both folders, then the removal.
+    disk.set_fault(Some(Fault {
+        failure: Failure::ReadOnly,
+        after: 3,
+        lasting: false,
+    }));
+    let error = Spool::with(&mut disk, false).err().unwrap();
+    assert!(matches!(error, SpoolError::ReadOnly { .. }), "{error}");
+    Spool::with(&mut disk, false).unwrap();
+    assert_eq!(disk.names().collect::<Vec<_>>(), ["layout"]);
 }

@@ -312,7 +312,7 @@ fn elements(mut bytes: &[u8]) -> Vec<(u64, Option<usize>)> {
     found
 }
 
-/// By hand: `ffprobe` 5.1 and `mkvinfo` 74 read it, too.
+/// By hand: `ffprobe` 5.1, `mkvinfo` 74 and the `matroskademux` of GStreamer 1.22 read it, too, also without tags.
 #[test]
 fn a_file_is_matroska_from_its_first_byte_to_its_last() {
     let location = tempdir().unwrap();

@@ -27,6 +27,8 @@ pub(super) struct Ledger {
     gone: BTreeSet<Vec<u8>>,
     /// Numbers that were given, and to which bytes.
     given: BTreeMap<SpoolId, Vec<u8>>,
+    /// Fragments that were found though they were removed, or their write failed.
+    pub(super) came_back: u64,
     /// Failures of the disk so far.
     pub(super) failures: u64,
 }
@@ -107,6 +109,7 @@ impl Ledger {
                 continue;
             }
             assert!(self.gone.remove(&body), "{id} was never there");
+            self.came_back += 1;
             self.kept.insert(id, body);
         }
         unread
@@ -158,10 +161,14 @@ impl Ledger {
             }
             Op::SetAside(nth, why) => {
                 let Some((id, body)) = pick(nth) else { return };
+                let set = spool.set_aside(id, why);
                 // It may be done although it failed.
-                self.kept.remove(&id);
-                self.gone.insert(body);
-                if let Err(error) = spool.set_aside(id, why) {
+                let is_done = matches!(failure, Some(Failure::IoDone | Failure::Death));
+                if set.is_ok() || is_done {
+                    self.kept.remove(&id);
+                    self.gone.insert(body);
+                }
+                if let Err(error) = set {
                     self.failed(&error, failure);
                 }
             }

@@ -29,7 +29,9 @@ fn play(seed: u64) {
             after: random.u64(0..80),
             lasting: random.bool(),
         }));
-        let ops: Vec<_> = (0..random.u32(0..14)).map(|_| op(&mut random)).collect();
+        let ops: Vec<_> = (0..random.u32(0..18).saturating_sub(4))
+            .map(|_| op(&mut random))
+            .collect();
         ledger.live(&mut disk, ops, failure);
         disk.set_fault(None);
         // Else the process was killed only: the system has it all still.
