@@ -354,7 +354,10 @@ impl World {
             }
             _ => 0,
         };
-        let read = definition.spool.as_ref().map_or(0, |_| self.largest_fragment);
+        let read = definition
+            .spool
+            .as_ref()
+            .map_or(0, |_| self.largest_fragment);
         let bound = bound + lanes + read;
         assert!(
             stats.bytes_buffered <= bound,
