@@ -38,6 +38,8 @@ pub(crate) struct Store {
     settled: Vec<Vec<Block>>,
     /// Bytes of the files of all fragments.
     on_disk: u64,
+    /// All fragments before this one have a file, or get one: what is on disk is not looked through for each frame.
+    unwritten: u64,
     /// Files of fragments that are not kept any more.
     useless: Vec<SpoolFile>,
 }

@@ -33,6 +33,7 @@ impl Store {
     pub(crate) fn with_room_before() -> Self {
         Self {
             base: ROOM_BEFORE,
+            unwritten: ROOM_BEFORE,
             cursor: super::Cursor {
                 fragment: ROOM_BEFORE,
                 ..super::Cursor::default()
@@ -104,21 +105,26 @@ impl Store {
 
     /// The oldest complete fragment without a file, of which none is being written.
     pub(crate) fn oldest_unfiled(&self) -> Option<&Fragment> {
-        self.pending()
-            .find(|fragment| fragment.complete && fragment.file.is_none() && !fragment.busy)
+        self.unfiled().find(|fragment| fragment.complete)
+    }
+
+    fn unfiled(&self) -> impl Iterator<Item = &Fragment> {
+        let from = self.unwritten.saturating_sub(self.base);
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let unwritten = self.queue.range(from.min(self.queue.len())..);
+        unwritten.filter(|it| !it.persisted && it.file.is_none() && !it.busy)
     }
 
     /// Bytes in memory of fragments without a file, and of which none is being written.
     pub(crate) fn unfiled_bytes(&self) -> u64 {
-        let unfiled = |fragment: &&Fragment| fragment.file.is_none() && !fragment.busy;
-        let costs = self.pending().filter(unfiled).map(|fragment| fragment.cost);
-        costs.sum()
+        self.unfiled().map(|fragment| fragment.cost).sum()
     }
 
     /// What is to be written of this fragment, from now on: all of it.
     pub(crate) fn write(&mut self, id: FragmentId) -> Option<(Spooled, Vec<Bytes>)> {
         let fragment = self.pending_mut(id)?;
         fragment.busy = true;
+        let fragment = self.get(id)?;
         let mut body = Vec::with_capacity(fragment.blocks.len() * 2 + 1);
         for block in &fragment.blocks {
             body.extend([block.head.clone(), block.payload.clone()]);
@@ -136,6 +142,9 @@ impl Store {
             frames: fragment.frames,
             length: body.iter().map(|bytes| bytes.len() as u64).sum(),
         };
+        if self.oldest_unfiled().is_none_or(|other| other.id > id) {
+            self.unwritten = self.unwritten.max(id.0 + 1);
+        }
         Some((about, body))
     }
 
@@ -154,6 +163,7 @@ impl Store {
     pub(crate) fn let_be(&mut self, id: FragmentId) {
         if let Some(fragment) = self.pending_mut(id) {
             fragment.busy = false;
+            self.unwritten = self.unwritten.min(id.0);
         }
     }
 

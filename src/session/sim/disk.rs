@@ -354,3 +354,31 @@ fn offline_waits_for_a_full_spool_that_must_not_drop() {
     assert_eq!(world.stats().frames_dropped(), 0);
     assert_eq!(world.missing(), Vec::<u64>::new());
 }
+
+/// Two hours at a thousandth of 8 Mbit/s; `make soak` has them at full size.
+#[test]
+fn two_hours_of_outage_are_caught_up_with_most_of_the_link() {
+    let outage = secs(7200);
+    let mut world = World::with(7, |definition| {
+        definition.storage = 100_000;
+        definition.spool = Some(SpoolDefinition::new("/spool"));
+    })
+    .away(5, 5 + outage.as_secs());
+    (world.source.sizes, world.source.gop) = ((1000, 100), 100);
+    world.disk.slowest_ms = 50;
+    world.bytes_per_second = 5000;
+    world.run_for(outage);
+    let stats = world.stats();
+    assert!(stats.bytes_buffered <= 100_000, "{stats}");
+    // The camera goes on meanwhile.
+    let until = world.now + outage;
+    world.run_while(until, |world| world.stats().sessions < 2);
+    let (began, sent) = (world.now, world.stats().bytes_sent);
+    world.run_while(until, |world| world.stats().spool.fragments > 0);
+    let took = world.now.saturating_since(began).as_secs_f64();
+    let rate = (world.stats().bytes_sent - sent) as f64 / took;
+    assert!(world.now < until && rate >= 0.8 * 5000.0, "{rate} bytes/s");
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), Vec::<u64>::new());
+    assert_eq!(world.stats().frames_dropped(), 0);
+}
