@@ -178,9 +178,9 @@ impl Driver {
         }
         match &self.state.disk {
             Some(disk) => disk.give(task),
-            None if task.0 == Task::Open => self.handle(Input::Spool(&SpoolNews::NotOpened {
+            None if task.0 == Task::Open => self.intake.spool_news(&SpoolNews::NotOpened {
                 reason: "no thread can be started for the spool".to_owned(),
-            })),
+            }),
             None => {}
         }
     }

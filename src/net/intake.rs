@@ -523,7 +523,7 @@ impl Intake {
 
     /// What became of a task of the spool.
     pub(crate) fn spool_news(&self, news: &SpoolNews) {
-        self.with(|session| session.handle(self.clock.now(), Input::Spool(news)));
+        self.with(|session| session.handle_spool(self.clock.now(), news));
         self.work.notify_one();
     }
 

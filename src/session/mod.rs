@@ -109,8 +109,6 @@ pub enum Input<'a> {
     Closed,
     /// The machine was suspended for so long, and `now` went on.
     Suspended(Duration),
-    /// What became of a task of the spool.
-    Spool(&'a SpoolNews),
     /// So many milliseconds the clock of the service is now known to be ahead of the device's; 0: they agree.
     ClockOffset(i64),
 }
@@ -436,13 +434,23 @@ impl Session {
             (Input::Ack(ack), Some(Call::PutMedia)) => self.acknowledged(now, ack.clone()),
             (Input::Closed, Some(Call::PutMedia)) => self.response_ended(now),
             (Input::Suspended(time), _) => self.suspended(time),
-            (Input::Spool(news), _) if !self.is_stopped() => self.spool_news(now, news),
             (Input::ClockOffset(millis), _) if !self.is_stopped() => {
                 self.stats.clock_offset_ms = millis;
                 self.tell(Event::ClockOffset { millis });
             }
             // The answer of something that was given up meanwhile.
             _ => {}
+        }
+        self.pump(now);
+        self.advance(now);
+    }
+
+    /// What became of a task of the spool.
+    #[cfg(any(feature = "net", test))]
+    pub(crate) fn handle_spool(&mut self, now: Mono, news: &SpoolNews) {
+        self.seen = now;
+        if !self.is_stopped() {
+            self.spool_news(now, news);
         }
         self.pump(now);
         self.advance(now);

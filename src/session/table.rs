@@ -148,10 +148,11 @@ impl Rig {
         match state {
             "describing" | "stopped" => {}
             "leaving" => {
-                rig.give(Input::Spool(&SpoolNews::Opened {
+                let opened = SpoolNews::Opened {
                     fragments: Vec::new(),
                     damaged: Vec::new(),
-                }));
+                };
+                rig.session.handle_spool(rig.now, &opened);
                 rig.answer(403, "AccessDeniedException");
                 rig.answer(403, "AccessDeniedException");
             }

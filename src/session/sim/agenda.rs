@@ -223,7 +223,7 @@ impl World {
     pub(super) fn happen(&mut self, what: Happening) {
         let media = |id| self.under_way == Some(UnderWay::PutMedia(id));
         match what {
-            Happening::Disk(news) => self.session.handle(self.now, Input::Spool(&news)),
+            Happening::Disk(news) => self.session.handle_spool(self.now, &news),
             Happening::Nothing => {}
             Happening::Frame => self.frame_comes(),
             Happening::Other(which) => self.other_comes(which),
