@@ -22,6 +22,7 @@ mod promises;
 mod proxies;
 mod secrets;
 mod sessions;
+mod spool_binary;
 mod support;
 mod timestamps;
 mod tls;
