@@ -8,15 +8,16 @@ use std::{
     path::PathBuf,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
+    thread,
     time::Duration,
 };
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use gstkvssink::producer::{
-    Ack, AckKind, Failure, Producer, Service, SpoolDefinition, SpoolDirectory, SpoolEvent,
-    SpoolPolicy, SpooledFile, SpooledFragment, SpooledKind, StreamCallbacks, StreamDefinition,
-    StreamName, StreamingType, Timecode, TimecodeType, wall_now,
+    Ack, AckKind, Failure, Producer, Service, SpoolDefinition, SpoolDirectory, SpoolDirectoryError,
+    SpoolEvent, SpoolPolicy, SpooledFile, SpooledFragment, SpooledKind, StreamCallbacks,
+    StreamDefinition, StreamName, StreamingType, Timecode, TimecodeType, wall_now,
 };
 use serde_json::{Value, json};
 
@@ -128,7 +129,7 @@ struct What {
     /// What was set aside: refused/ and damaged/
     #[arg(long)]
     set_aside: bool,
-    /// Fragments whose last frame is older than this: a number and s, m, h or d, such as 36h. Those whose timecodes count
+    /// Fragments whose last frame is older than this by the clock of this machine: a number and s, m, h or d, such as 36h. Those whose timecodes count
     /// from the start of a stream have no age
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     older_than: Option<Duration>,
@@ -178,17 +179,20 @@ fn main() -> ExitCode {
         Command::Purge(arguments) => purge(&arguments, &mut out),
     };
     match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+        Ok(status) => ExitCode::from(status),
         Err(error) => {
             say(format_args!("{error:#}"));
-            ExitCode::from(2)
+            ExitCode::from(FAILED)
         }
     }
 }
 
-/// False: something is damaged, left, or could not be looked at, and was told.
-type Done = anyhow::Result<bool>;
+/// The status. Errors are told, and are [`FAILED`].
+type Done = anyhow::Result<u8>;
+const WELL: u8 = 0;
+/// Something is damaged, or left.
+const NOT_WELL: u8 = 1;
+const FAILED: u8 = 2;
 
 /// The standard output. Whoever reads it may go at any time, as `head` does: the command goes on without it.
 struct Out {
@@ -229,16 +233,16 @@ fn list(arguments: &List, out: &mut Out) -> Done {
         for spool in &spools {
             list_files(spool, arguments.json, out)?;
         }
-        return Ok(true);
+        return Ok(WELL);
     }
     if spools.is_empty() && !arguments.json {
         say(format_args!(
             "there is no spool at {}: name the directory above <stream>.spool",
             arguments.location.display()
         ));
-        return Ok(true);
+        return Ok(WELL);
     }
-    let (mut all, mut is_well) = (Vec::new(), true);
+    let (mut all, mut status) = (Vec::new(), WELL);
     for spool in &spools {
         let found = spool
             .files()
@@ -248,7 +252,7 @@ fn list(arguments: &List, out: &mut Out) -> Done {
             // The others are listed.
             Err(error) => {
                 say(error);
-                is_well = false;
+                status = FAILED;
             }
         }
     }
@@ -257,7 +261,7 @@ fn list(arguments: &List, out: &mut Out) -> Done {
             let sums = Sums::of(files);
             json!({
                 "stream": spool.stream().as_str(),
-                "path": spool.path(),
+                "path": spool.path().display().to_string(),
                 "fragments": sums.fragments,
                 "frames": sums.frames,
                 "bytes": sums.bytes,
@@ -273,7 +277,7 @@ fn list(arguments: &List, out: &mut Out) -> Done {
             })
         });
         out.line(all.collect::<Value>())?;
-        return Ok(is_well);
+        return Ok(status);
     }
     let head = [
         "STREAM",
@@ -312,7 +316,7 @@ fn list(arguments: &List, out: &mut Out) -> Done {
             }
         }
     }
-    Ok(is_well)
+    Ok(status)
 }
 
 fn list_files(spool: &SpoolDirectory, as_json: bool, out: &mut Out) -> anyhow::Result<()> {
@@ -414,6 +418,10 @@ fn unusable(file: &SpooledFile, in_use: bool) -> Option<String> {
     }
 }
 
+/// How long the thread of the files may take at the end.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(50);
+
 const UNFINISHED: &str = "it was being written when the process or the machine stopped";
 
 fn time_of(fragment: &SpooledFragment) -> String {
@@ -430,35 +438,48 @@ fn utc(time: Timecode) -> String {
 }
 
 fn verify(arguments: &Verify, out: &mut Out) -> Done {
-    let mut is_well = true;
+    let mut status = WELL;
     for spool in chosen(&arguments.location, arguments.stream.as_ref())? {
-        // Before the files: one that is being written now is finished, or gone, when it is looked at.
-        let in_use = spool.is_in_use()?;
-        let (mut whole, mut bytes) = (0_u64, 0_u64);
-        for file in spool.files()? {
-            let reason = match &file.kind {
-                SpooledKind::Refused | SpooledKind::SetAside => continue,
-                SpooledKind::Unfinished if in_use => continue,
-                SpooledKind::Unfinished => Some(UNFINISHED.to_owned()),
-                _ => spool.verify(&file),
-            };
-            match reason {
-                None => {
-                    whole += 1;
-                    bytes += file.bytes;
+        match damaged(&spool) {
+            Ok((whole, damaged)) => {
+                for (file, reason) in &damaged {
+                    status = status.max(NOT_WELL);
+                    out.line(format_args!("{}: {file}: {reason}", spool.stream()))?;
                 }
-                Some(reason) => {
-                    is_well = false;
-                    out.line(format_args!("{}: {}: {reason}", spool.stream(), file.name))?;
-                }
+                out.line(format_args!(
+                    "{}: {whole} fragments are whole, {} files are damaged",
+                    spool.stream(),
+                    damaged.len()
+                ))?;
+            }
+            // The others are read.
+            Err(error) => {
+                say(error);
+                status = FAILED;
             }
         }
-        out.line(format_args!(
-            "{}: {whole} fragments of {bytes} bytes are whole",
-            spool.stream()
-        ))?;
     }
-    Ok(is_well)
+    Ok(status)
+}
+
+/// How many fragments are whole; the other files, and why they are not.
+fn damaged(spool: &SpoolDirectory) -> Result<(usize, Vec<(String, String)>), SpoolDirectoryError> {
+    // Before the files: what is written now is finished, or gone, when it is looked at.
+    let in_use = spool.is_in_use()?;
+    let (mut whole, mut damaged) = (0, Vec::new());
+    for file in spool.files()? {
+        let reason = match &file.kind {
+            SpooledKind::Refused | SpooledKind::SetAside => continue,
+            SpooledKind::Unfinished if in_use => continue,
+            SpooledKind::Unfinished => Some(UNFINISHED.to_owned()),
+            _ => spool.verify(&file),
+        };
+        match reason {
+            None => whole += 1,
+            Some(reason) => damaged.push((file.name, reason)),
+        }
+    }
+    Ok((whole, damaged))
 }
 
 fn upload(arguments: Upload) -> Done {
@@ -483,7 +504,7 @@ fn upload(arguments: Upload) -> Done {
             "{}: there is nothing to send",
             spool.path().display()
         ));
-        return Ok(true);
+        return Ok(WELL);
     }
     let mut definition = StreamDefinition::new(name);
     definition.timecode_type = timecode_type(&spool, &files)?;
@@ -507,11 +528,18 @@ fn upload(arguments: Upload) -> Done {
     if let Err(error) = stream.stop() {
         say(error);
     }
+    // What is PERSISTED may be on its way to be removed.
+    for _ in 0..TRIES {
+        if !spool.is_in_use()? {
+            break;
+        }
+        thread::sleep(PAUSE);
+    }
     let left = spool.files()?;
     let left: Vec<_> = left.iter().filter(|file| is_left(file)).collect();
     if left.is_empty() {
         say("nothing is left");
-        return Ok(true);
+        return Ok(WELL);
     }
     let frames = left.iter().filter_map(|file| fragment(file));
     say(format_args!(
@@ -521,7 +549,7 @@ fn upload(arguments: Upload) -> Done {
         left.iter().map(|file| file.bytes).sum::<u64>(),
         spool.path().display()
     ));
-    Ok(false)
+    Ok(NOT_WELL)
 }
 
 /// It is sent, or set aside, by a stream.
@@ -666,5 +694,5 @@ fn purge(arguments: &Purge, out: &mut Out) -> Done {
         files.len(),
         files.iter().map(|file| file.bytes).sum::<u64>()
     ))?;
-    Ok(true)
+    Ok(WELL)
 }

@@ -160,7 +160,7 @@ pub enum SpooledKind {
 pub struct SpooledFragment {
     /// As on the wire.
     pub timecode: Timecode,
-    /// The timecode counts from the first frame of the stream ([`super::TimecodeType::Relative`]), not from 1970.
+    /// The timecode counts from the first frame of the stream ([`TimecodeType::Relative`](crate::definition::TimecodeType::Relative)), not from 1970.
     pub relative: bool,
     /// Presentation time of the earliest frame.
     pub earliest: Timestamp,

@@ -332,7 +332,7 @@ fn a_flipped_byte_is_found() {
     assert_status(&ended, 0);
     assert_eq!(ended.stdout.lines().count(), 2, "{ended:#?}");
     assert!(
-        ended.stdout.starts_with("cam: 3 fragments of "),
+        ended.stdout.starts_with("cam: 3 fragments are whole, 0 "),
         "{ended:#?}"
     );
 
@@ -353,8 +353,14 @@ fn a_flipped_byte_is_found() {
             .filter(|line| line.starts_with(&format!("cam: {name}: ")))
             .collect();
         assert_eq!(found.len(), 1, "byte {at}: {ended:#?}");
-        assert!(ended.stdout.contains("cam: 2 fragments of "), "{ended:#?}");
-        assert!(ended.stdout.contains("yard: 3 fragments of "), "{ended:#?}");
+        assert!(
+            ended.stdout.contains("cam: 2 fragments are whole, 1 "),
+            "{ended:#?}"
+        );
+        assert!(
+            ended.stdout.contains("yard: 3 fragments are whole, 0 "),
+            "{ended:#?}"
+        );
         assert_status(&location.run("verify LOCATION --stream yard"), 0);
         assert_eq!(location.snapshot(), before);
     }
@@ -365,6 +371,91 @@ fn a_flipped_byte_is_found() {
     assert_eq!(listed[0]["unusable"][0]["file"], name);
     fs::write(file, &whole).unwrap();
     assert_status(&location.run("verify LOCATION --stream cam"), 0);
+}
+
+/// What a crash has left half written is told when nobody has the spool, and is no fragment.
+#[test]
+fn what_is_half_written_is_told() {
+    let location = Location::new();
+    let part = location
+        .spool("cam")
+        .path()
+        .join("00000000000000000099.part");
+    fs::write(&part, b"half").unwrap();
+    let ended = location.run("verify LOCATION");
+    assert_status(&ended, 1);
+    assert!(
+        ended
+            .stdout
+            .contains("cam: 00000000000000000099.part: it was being written"),
+        "{ended:#?}"
+    );
+    let listed = location.list("");
+    assert_eq!(listed[0]["fragments"], FRAGMENTS);
+    assert_eq!(listed[0]["unusable"].as_array().unwrap().len(), 1);
+    // The stream that runs is the one that writes it.
+    let start = Timestamp::from_millis(START_MS);
+    let running = location.record("yard", start, TimecodeType::Absolute);
+    fs::write(
+        location
+            .spool("yard")
+            .path()
+            .join(part.file_name().unwrap()),
+        b"half",
+    )
+    .unwrap();
+    assert_status(&location.run("verify LOCATION --stream yard"), 0);
+    drop(running);
+}
+
+/// What another version has written is left alone, and the other streams are looked at all the same.
+#[test]
+fn another_version_is_left_alone() {
+    let location = Location::new();
+    location.leave(
+        "yard",
+        Timestamp::from_millis(START_MS),
+        TimecodeType::Absolute,
+    );
+    let layout = location.spool("cam").path().join("layout");
+    fs::write(&layout, "kvssink-spool 99\n").unwrap();
+    let before = location.snapshot();
+    for (arguments, said) in [
+        ("list LOCATION", "yard "),
+        ("list LOCATION --json", "\"yard\""),
+        ("verify LOCATION", "yard: 3 "),
+        ("upload LOCATION --stream cam", ""),
+        ("purge LOCATION --stream cam --all --yes", ""),
+    ] {
+        let ended = location.run(arguments);
+        assert_status(&ended, 2);
+        assert!(ended.stdout.contains(said), "{ended:#?}");
+        for named in [layout.to_str().unwrap(), "kvssink-spool 99"] {
+            assert!(ended.stderr.contains(named), "{ended:#?}");
+        }
+    }
+    assert_eq!(location.snapshot(), before);
+}
+
+/// Both kinds of timecodes are not sent together: a stream would set those of one kind aside, and keep but a few.
+#[test]
+fn two_kinds_of_timecodes_are_not_uploaded() {
+    let location = Location::new();
+    location.leave(
+        "relative",
+        Timestamp::from_millis(START_MS),
+        TimecodeType::Relative,
+    );
+    let other = location
+        .spool("cam")
+        .path()
+        .join("00000000000000000099-0.mkv");
+    fs::copy(&location.fragments("relative")[0], other).unwrap();
+    let before = location.snapshot();
+    let ended = location.run("upload LOCATION --stream cam --endpoint http://127.0.0.1:9");
+    assert_status(&ended, 2);
+    assert!(ended.stderr.contains("absolute and relative"), "{ended:#?}");
+    assert_eq!(location.snapshot(), before);
 }
 
 /// What is uploaded is stored, frame for frame, in a stream that is created for it; then the spool is empty.
