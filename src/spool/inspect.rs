@@ -43,7 +43,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[non_exhaustive]
 pub enum SpoolDirectoryError {
     /// There is none of this stream.
-    #[error("there is no spool of stream {stream} at {location}: name the directory above <stream>.spool", location = location.display())]
+    #[error("there is no spool of stream {stream} at {location}: name the directory above {stream}.spool", location = location.display())]
     Missing {
         /// The stream.
         stream: StreamName,

@@ -15,7 +15,7 @@ pub(super) fn list(arguments: &List, out: &mut Out) -> Done {
     }
     if spools.is_empty() && !arguments.json {
         say(format_args!(
-            "there is no spool at {}: name the directory above <stream>.spool",
+            "there is no spool at {}: name the directory above NAME.spool",
             arguments.location.display()
         ));
         return Ok(WELL);

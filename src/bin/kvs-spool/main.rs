@@ -19,7 +19,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use gstkvssink::producer::{SpoolDirectory, SpooledFile, SpooledFragment, SpooledKind, StreamName};
 
-/// Looks after what streams of kvssink have kept on disk, in LOCATION/<stream>.spool/.
+/// Looks after what streams of kvssink have kept on disk, in LOCATION/NAME.spool/.
 ///
 /// Ends with status 0 when all is well, 1 when something is damaged or left, and 2 when it could not be done.
 #[derive(Parser)]
@@ -58,7 +58,7 @@ enum Command {
 
 #[derive(Args)]
 struct List {
-    /// The directory that has <stream>.spool/ in it, as spool-location of the element
+    /// The directory that has NAME.spool/ in it, as spool-location of the element
     location: PathBuf,
     /// JSON: an array with an object for each stream (or each file); times in UTC, sizes in bytes
     #[arg(long)]
@@ -74,7 +74,7 @@ struct List {
 
 #[derive(Args)]
 struct Verify {
-    /// The directory that has <stream>.spool/ in it, as spool-location of the element
+    /// The directory that has NAME.spool/ in it, as spool-location of the element
     location: PathBuf,
     /// Only this stream
     #[arg(long, value_name = "NAME")]
@@ -83,7 +83,7 @@ struct Verify {
 
 #[derive(Args)]
 struct Upload {
-    /// The directory that has <stream>.spool/ in it, as spool-location of the element
+    /// The directory that has NAME.spool/ in it, as spool-location of the element
     location: PathBuf,
     /// The stream
     #[arg(long, value_name = "NAME")]
@@ -109,7 +109,7 @@ struct Upload {
 
 #[derive(Args)]
 struct Purge {
-    /// The directory that has <stream>.spool/ in it, as spool-location of the element
+    /// The directory that has NAME.spool/ in it, as spool-location of the element
     location: PathBuf,
     /// The stream
     #[arg(long, value_name = "NAME")]
