@@ -33,6 +33,7 @@ mod changing;
 mod disk;
 mod error;
 mod file;
+pub(crate) mod inspect;
 mod names;
 mod opening;
 #[cfg(test)]
