@@ -80,7 +80,7 @@ impl Files {
 }
 
 /// No two streams have the same one: `/` and `~` are in no stream's name.
-fn directory(location: &Path, stream: &str) -> PathBuf {
+pub(super) fn directory(location: &Path, stream: &str) -> PathBuf {
     match stream.split_at_checked(MAX_PART) {
         Some((first, rest)) if !rest.is_empty() => location
             .join(format!("{first}~"))

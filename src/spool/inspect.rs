@@ -22,8 +22,6 @@ use crate::{
     time::{Timecode, Timestamp},
 };
 
-/// As [`super::disk`] has it.
-const MAX_PART: usize = 128;
 const REFUSED: &str = "refused";
 const DAMAGED: &str = "damaged";
 /// Who looks whether a spool is in use has its lock for an instant.
@@ -230,15 +228,7 @@ impl SpoolDirectory {
 
     fn named(location: &Path, stream: String) -> Option<Self> {
         let stream = StreamName::new(stream).ok()?;
-        let path = match stream.as_str().split_at_checked(MAX_PART) {
-            Some((first, rest)) if !rest.is_empty() => {
-                location.join(format!("{first}~")).join(rest)
-            }
-            _ => location.join(stream.as_str()),
-        };
-        let mut path = path.into_os_string();
-        path.push(".spool");
-        let path = PathBuf::from(path);
+        let path = super::disk::directory(location, stream.as_str());
         path.is_dir().then_some(Self { path, stream })
     }
 

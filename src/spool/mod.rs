@@ -15,7 +15,7 @@
 //! ```
 //!
 //! There is no index on disk: it would be a second truth that a power cut lets differ from the first. Each file says of itself
-//! what must be known ([`file`]), and opening reads those few bytes of each.
+//! what must be known ([`mod@file`]), and opening reads those few bytes of each.
 //!
 //! What holds after a power cut, when the disk does as it says:
 //! - a fragment whose [`Spool::write`] returned is there, whole, unless it was removed or set aside;

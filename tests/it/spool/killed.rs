@@ -53,15 +53,20 @@ impl Moment {
     fn has_service(self, run: u64) -> bool {
         match self {
             Self::Spooling => false,
-            Self::Uploading | Self::Stopping => run % 3 > 0,
+            Self::Uploading | Self::Stopping => !run.is_multiple_of(3),
             Self::Streaming | Self::Rotating => true,
         }
     }
 }
 
+/// A fragment begins with the frame of this time.
+fn begins(at_ms: u64) -> bool {
+    ((at_ms - START_MS) / PACE_MS).is_multiple_of(GOP)
+}
+
 /// The frame of this time: what it is cannot be mistaken.
 fn payload(at_ms: u64) -> Vec<u8> {
-    let begins = (at_ms - START_MS) / PACE_MS % GOP == 0;
+    let begins = begins(at_ms);
     let mut random = fastrand::Rng::with_seed(at_ms);
     let length = random.usize(50..if begins { 6000 } else { 900 });
     let mut unit = vec![if begins { 0x65 } else { 0x41 }];
@@ -76,7 +81,7 @@ fn frame(at_ms: u64) -> Frame {
         track: TrackNumber::VIDEO,
         pts: Timestamp::from_millis(at_ms),
         dts: None,
-        key: (at_ms - START_MS) / PACE_MS % GOP == 0,
+        key: begins(at_ms),
         payload: Bytes::from(payload(at_ms)),
     }
 }
@@ -112,11 +117,15 @@ impl StreamCallbacks for Kept {
             timecode, frames, ..
         } = event
         {
-            let line = format!("kept {} {frames}\n", timecode.as_millis());
-            // Whoever reads it may be gone.
-            let _ = std::io::stdout().write_all(line.as_bytes());
+            say(&format!("kept {} {frames}", timecode.as_millis()));
         }
     }
+}
+
+/// To whoever will kill this process, past what the test harness catches.
+fn say(line: &str) {
+    // Whoever reads it may be gone.
+    let _ = std::io::stdout().write_all(format!("{line}\n").as_bytes());
 }
 
 /// The process that will be killed.
@@ -134,7 +143,7 @@ fn child(task: &str) {
     let avcc = std::fs::read(Path::new(location).with_extension("avcc")).unwrap();
     let track = Track::video(Codec::H264, avcc.into(), 320, 240).unwrap();
     stream.set_tracks(&[track]).unwrap();
-    println!("ready");
+    say("ready");
     for n in 0.. {
         stream.put_frame(frame(start_ms + n * PACE_MS)).unwrap();
         // A camera has its pace, too; this one is quick.
@@ -144,7 +153,7 @@ fn child(task: &str) {
             "Stopping" if n == 150 => {
                 // With a service that is away it does not end in time.
                 let _ = stream.stop();
-                println!("stopped");
+                say("stopped");
                 std::thread::sleep(Duration::from_secs(60));
             }
             _ => {}
