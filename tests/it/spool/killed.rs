@@ -180,8 +180,8 @@ fn kill(mut child: Child, random: &mut fastrand::Rng) -> Vec<(u64, u64)> {
         .collect()
 }
 
-/// Every fragment that was told to be on disk is stored in the end, with all its frames, each to the byte, though every run was
-/// killed: while it streams, spools, uploads, rotates, stops.
+/// What was told to be on disk outlives the process: it is stored in the end, with all its frames, each to the byte, though every
+/// run was killed, while it streams, spools, uploads, rotates, stops.
 #[test_case(Moment::Streaming)]
 #[test_case(Moment::Spooling)]
 #[test_case(Moment::Uploading)]
