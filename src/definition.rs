@@ -3,7 +3,11 @@
 //! In: values as an application or a property gives them. Out: a definition that the session can trust.
 //! Belongs here: names, limits, units. Does not belong here: credentials and endpoints (`net`), GObject (`element`).
 
+mod spool;
+
 use std::{collections::BTreeMap, fmt, time::Duration};
+
+pub use spool::{MIN_SPOOL, SpoolDefinition, SpoolMode, SpoolPolicy};
 
 /// Longest media type list of a stream, in bytes (kvs-facts §2; producer SDK limits).
 pub const MAX_CONTENT_TYPE: usize = 128;
@@ -226,6 +230,8 @@ pub struct StreamDefinition {
     pub replay_duration: Duration,
     /// Media that waits longer than this to be PERSISTED is told as latency pressure.
     pub max_latency: Duration,
+    /// What is kept on disk, too; `None`: nothing.
+    pub spool: Option<SpoolDefinition>,
 }
 
 impl StreamDefinition {
@@ -267,6 +273,7 @@ impl StreamDefinition {
             restart_on_error: true,
             replay_duration: Duration::ZERO,
             max_latency: Duration::from_secs(60),
+            spool: None,
         }
     }
 
@@ -302,6 +309,7 @@ impl StreamDefinition {
     /// # Ok(()) }
     /// ```
     pub fn check(&self) -> Result<(), Invalid> {
+        self.spool.as_ref().map_or(Ok(()), SpoolDefinition::check)?;
         if let Some(content_type) = &self.content_type {
             let parts = content_type.split(',').all(|part| {
                 part.split_once('/')

@@ -133,6 +133,7 @@ impl Kept {
             tags: Vec::new(),
             tail: Bytes::new(),
             blocks: Vec::new(),
+            frames: 0,
             complete: false,
             cost: 0,
             first: self.at,
@@ -143,6 +144,10 @@ impl Kept {
             persisted: false,
             refused: 0,
             sent: 0,
+            file: None,
+            busy: false,
+            away: false,
+            restored: false,
         });
     }
 

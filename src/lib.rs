@@ -36,6 +36,9 @@ pub(crate) mod mkv;
 
 pub(crate) mod session;
 
+#[cfg(any(feature = "net", test))]
+pub(crate) mod spool;
+
 #[cfg(feature = "net")]
 pub(crate) mod net;
 

@@ -15,6 +15,9 @@ use super::task::{Figures, Moment, Shape, Task, seconds};
 /// Bytes of a queue before a bare socket: as much as `kvssink` lets frames be ahead of what was sent.
 const QUEUE: u32 = 2 << 20;
 
+/// On the disk of the working directory.
+const SPOOL: &str = "target/bench/spool";
+
 /// What came to the sinks so far.
 #[derive(Default)]
 struct Seen {
@@ -64,7 +67,7 @@ pub(crate) fn run(task: &Task) -> anyhow::Result<Figures> {
     };
     ends(&bus, &seen, None)?;
     let ended_ns = clock::monotonic_ns();
-    if task.shape == Shape::Kvssink {
+    if task.shape.is_kvssink() {
         (0..task.sinks).try_for_each(|n| check(&pipeline, n))?;
     }
     let stopping_ns = clock::monotonic_ns();
@@ -94,15 +97,19 @@ fn branch(task: &Task, n: usize) -> String {
         format!("! clocksync ts-offset={phase_ns} ")
     });
     let sink = match (task.shape, &task.peer) {
-        (Shape::Kvssink, Some(peer)) => {
+        (Shape::Kvssink | Shape::Spool, Some(peer)) => {
             let kind = task.realtime_s.map_or("offline", |_| "realtime");
             let ca = peer.ca_file.as_ref();
             let ca = ca.map_or(String::new(), |ca| format!("ca-file={}", ca.display()));
+            let spool = match task.shape {
+                Shape::Spool => format!("spool-mode=always spool-location={SPOOL}"),
+                _ => String::new(),
+            };
             let proxy = task.proxy.as_ref();
             let proxy = proxy.map_or(String::new(), |proxy| format!("proxy={proxy}"));
             format!(
                 "kvssink name=sink{n} stream-name={} streaming-type={kind} endpoint={} access-key={DEFAULT_ACCESS_KEY} \
-                 secret-key={DEFAULT_SECRET_KEY} {ca} {proxy}",
+                 secret-key={DEFAULT_SECRET_KEY} {ca} {proxy} {spool}",
                 stream_name(n),
                 peer.endpoint
             )

@@ -69,6 +69,7 @@ impl Plan {
             (Shape::Upload, Some(true)),
             (Shape::Kvssink, Some(false)),
             (Shape::Kvssink, Some(true)),
+            (Shape::Spool, Some(true)),
         ];
         let mut cases = Vec::new();
         for realtime in [false, true] {
@@ -172,7 +173,9 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Results> {
                 run.figures.wall_s,
                 run.figures.cpu_s
             );
-            if let (Some(from), Some(service), Shape::Kvssink) = (from, service, case.shape) {
+            if let (Some(from), Some(service)) = (from, service)
+                && case.shape.is_kvssink()
+            {
                 let latency = latency::of(&run.figures, &service.arrived(from)?)?;
                 latencies.entry(case).or_default().push(latency);
             }

@@ -89,5 +89,6 @@ fn colour(shape: Shape) -> &'static str {
         Shape::Tcp => "#8fbf8f",
         Shape::Upload => "#7aa6d6",
         Shape::Kvssink => "#e08a3c",
+        Shape::Spool => "#a0522d",
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use super::media;
-use super::results::{Case, Results, Run, Spread};
+use super::results::{Results, Run, Spread};
 use super::size::Size;
 use super::targets;
 
@@ -130,14 +130,15 @@ fn latencies(results: &Results) -> String {
         of each camera is left out.\n\n\
         | cameras | | p50, ms | p99, ms | most, ms |\n|---|---|---|---|---|\n"
         .to_owned();
-    for (Case { sinks, tls, .. }, latencies) in &results.latencies {
+    for (case, latencies) in &results.latencies {
         let of = |figure: fn(&super::latency::Latency) -> f64| {
             cell(Spread::of(latencies.iter().map(figure)), 2)
         };
         let _ = writeln!(
             table,
-            "| {sinks} | {} | {} | {} | {} |",
-            if *tls == Some(true) { "https" } else { "http" },
+            "| {} | {} | {} | {} | {} |",
+            case.sinks,
+            case.name(),
             of(|latency| latency.p50_ms),
             of(|latency| latency.p99_ms),
             of(|latency| latency.max_ms),

@@ -25,9 +25,16 @@ pub(crate) enum Shape {
     Upload,
     /// The element.
     Kvssink,
+    /// The element, with each fragment on disk before it is PERSISTED.
+    Spool,
 }
 
 impl Shape {
+    /// It is the element.
+    pub(crate) fn is_kvssink(self) -> bool {
+        matches!(self, Self::Kvssink | Self::Spool)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Fakesink => "fakesink",
@@ -35,6 +42,7 @@ impl Shape {
             Self::Tcp => "queue ! tcpclientsink",
             Self::Upload => "reqwest",
             Self::Kvssink => "kvssink",
+            Self::Spool => "kvssink spool-mode=always",
         }
     }
 }

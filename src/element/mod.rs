@@ -19,6 +19,7 @@ mod properties;
 mod report;
 mod settings;
 mod signals;
+mod spool;
 mod stamp;
 mod stats;
 mod timeline;

@@ -18,6 +18,7 @@ use super::{
         DEFAULT_CREDENTIAL_PATH, DEFAULT_STREAM_NAME, DEFAULT_TRACK_NAME, FILE_ENDS_NOW, Settings,
     },
     signals,
+    spool::{SpoolMode, SpoolPolicy},
 };
 use crate::{
     net::{DEFAULT_REGION, DEFAULT_USER_AGENT},
@@ -129,6 +130,21 @@ pub struct KvsSink {
     #[property(name = "replay-duration", nick = "Replay duration",
         blurb = "After a loss, what was sent longer than this before is dropped instead of sent again, in seconds; 0: everything is sent again (not offline)",
         get, set, type = u32, member = replay_duration_s, default = 0, mutable_ready)]
+    #[property(name = "spool-location", nick = "Spool location",
+        blurb = "Directory that keeps media through outages, restarts and power cuts; each stream has its own in it; unset: memory only",
+        get, set, type = Option<String>, member = spool_location, mutable_ready)]
+    #[property(name = "spool-mode", nick = "Spool mode",
+        blurb = "What goes to disk",
+        get, set, type = SpoolMode, member = spool_mode, builder(SpoolMode::Overflow).mutable_ready())]
+    #[property(name = "spool-policy", nick = "Spool policy",
+        blurb = "What happens when spool-max-bytes are on disk",
+        get, set, type = SpoolPolicy, member = spool_policy, builder(SpoolPolicy::DropOldest).mutable_ready())]
+    #[property(name = "spool-max-bytes", nick = "Spool size",
+        blurb = "Bound of the media on disk, in bytes; at least 50 MiB",
+        get, set, type = u64, member = spool_max_bytes, default = 4 << 30, mutable_ready)]
+    #[property(name = "spool-max-age", nick = "Spool age",
+        blurb = "Oldest media on disk, in seconds; 0: it may be of any age",
+        get, set, type = u32, member = spool_max_age_s, default = 0, mutable_ready)]
     #[property(name = "connection-staleness", nick = "Connection staleness",
         blurb = "Longest silence of acks before a reconnect, in seconds",
         get, set, type = u32, member = connection_staleness_s, minimum = 1, default = 60, mutable_ready)]

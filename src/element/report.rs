@@ -12,7 +12,7 @@ use crate::{
     fragment::DropReason,
     media::TrackNumber,
     producer::StreamCallbacks,
-    session::{Ack, AckKind, Failure, Fatal, Stats, StreamError},
+    session::{Ack, AckKind, Failure, Fatal, SpoolEvent, Stats, StreamError},
     time::{Timecode, Timestamp},
 };
 
@@ -240,6 +240,10 @@ impl StreamCallbacks for Report {
         });
     }
 
+    fn spool(&self, event: &SpoolEvent) {
+        self.to(|element| super::spool::report(element, event));
+    }
+
     fn clock_offset(&self, millis: i64) {
         self.to(|element| {
             match millis {
@@ -427,7 +431,7 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn post(element: &KvsSink, structure: gst::Structure) {
+pub(super) fn post(element: &KvsSink, structure: gst::Structure) {
     // It fails only without a bus: nobody wants to know.
     let _ = element.post_message(
         gst::message::Element::builder(structure)

@@ -5,9 +5,14 @@
 
 use std::{collections::BTreeMap, num::NonZero, path::PathBuf, time::Duration};
 
-use super::{StreamingType, TimestampSource, iot_certificate};
+use super::{
+    StreamingType, TimestampSource, iot_certificate,
+    spool::{SpoolMode, SpoolPolicy},
+};
 use crate::{
-    definition::{self, Fragmentation, Invalid, StreamDefinition, StreamName, TimecodeType},
+    definition::{
+        self, Fragmentation, Invalid, SpoolDefinition, StreamDefinition, StreamName, TimecodeType,
+    },
     media,
     net::{Credentials, DEFAULT_USER_AGENT, Role, Service},
     secret::Secret,
@@ -58,6 +63,11 @@ pub(super) struct Settings {
     pub(super) restart_on_error: bool,
     pub(super) replay_duration_s: u32,
     pub(super) connection_staleness_s: u32,
+    pub(super) spool_location: Option<String>,
+    pub(super) spool_mode: SpoolMode,
+    pub(super) spool_policy: SpoolPolicy,
+    pub(super) spool_max_bytes: u64,
+    pub(super) spool_max_age_s: u32,
     pub(super) max_latency_s: u32,
     pub(super) connection_timeout_s: u32,
     pub(super) completion_timeout_s: u32,
@@ -125,6 +135,11 @@ impl Default for Settings {
             restart_on_error: true,
             replay_duration_s: 0,
             connection_staleness_s: 60,
+            spool_location: None,
+            spool_mode: SpoolMode::Overflow,
+            spool_policy: SpoolPolicy::DropOldest,
+            spool_max_bytes: 4 << 30,
+            spool_max_age_s: 0,
             max_latency_s: 60,
             connection_timeout_s: 5,
             completion_timeout_s: 10,
@@ -153,6 +168,21 @@ impl Default for Settings {
 }
 
 impl Settings {
+    fn spool(&self) -> Option<SpoolDefinition> {
+        let mut spool = SpoolDefinition::new(set(&self.spool_location)?);
+        spool.mode = match self.spool_mode {
+            SpoolMode::Overflow => definition::SpoolMode::Overflow,
+            SpoolMode::Always => definition::SpoolMode::Always,
+        };
+        spool.policy = match self.spool_policy {
+            SpoolPolicy::DropOldest => definition::SpoolPolicy::DropOldest,
+            SpoolPolicy::Block => definition::SpoolPolicy::Block,
+        };
+        spool.max_bytes = self.spool_max_bytes;
+        spool.max_age = Duration::from_secs(self.spool_max_age_s.into());
+        Some(spool)
+    }
+
     /// What the producer runs. `environment` looks a variable up.
     ///
     /// # Errors
@@ -203,6 +233,7 @@ impl Settings {
             max_latency: seconds(self.max_latency_s),
             track_timeout: Duration::from_millis(self.track_timeout_ms.into()),
             bandwidth: NonZero::new(self.upload_bandwidth_bps.div_ceil(8)).map(NonZero::get),
+            spool: self.spool(),
             ..StreamDefinition::new(name)
         };
         definition.check()?;

@@ -52,6 +52,7 @@ pub(super) fn structure(stats: &Stats) -> gst::Structure {
         .field("callbacks-left-out", stats.callbacks_left_out)
         .field("callbacks-panicked", stats.callbacks_panicked)
         .field("clock-offset", stats.clock_offset_ms)
+        .field("spool", super::spool::structure("spool", &stats.spool))
         .build()
 }
 

@@ -7,6 +7,7 @@
 mod cutter;
 mod interleave;
 mod labels;
+mod spooled;
 mod store;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -16,7 +17,8 @@ use bytes::Bytes;
 pub(crate) use cutter::{Cutter, Placed, is_video};
 pub(crate) use interleave::{Before, Entry, Lanes, MAX_TRACKS, WINDOW, cost_in_lane};
 pub(crate) use labels::Labels;
-pub(crate) use store::Store;
+pub(crate) use spooled::Spooled;
+pub(crate) use store::{NEXT, SpoolFile, Store};
 
 use crate::{
     media::Track,
@@ -65,6 +67,8 @@ pub enum DropReason {
     NoTrack,
     /// `storage` was full.
     Storage,
+    /// `spool-max-bytes` were on disk.
+    Spool,
     /// It was older than `buffer-duration` before it could be sent.
     Age,
     /// It was sent longer than `replay_duration` before a connection was lost.
@@ -84,7 +88,7 @@ impl DropReason {
     /// let words = DropReason::ALL.map(DropReason::as_str);
     /// assert!(words.contains(&"no-key-frame"));
     /// ```
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoKeyFrame,
         Self::NoTimestamp,
         Self::Timecode,
@@ -92,6 +96,7 @@ impl DropReason {
         Self::TooLarge,
         Self::NoTrack,
         Self::Storage,
+        Self::Spool,
         Self::Age,
         Self::Replay,
         Self::Rejected,
@@ -114,6 +119,7 @@ impl DropReason {
             Self::TooLarge => "too-large",
             Self::NoTrack => "no-track",
             Self::Storage => "storage",
+            Self::Spool => "spool",
             Self::Age => "age",
             Self::Replay => "replay",
             Self::Rejected => "rejected",
@@ -164,8 +170,10 @@ pub(crate) struct Fragment {
     pub(crate) tags: Vec<Tag>,
     /// The same as bytes, when it is complete. They are sent behind its blocks.
     pub(crate) tail: Bytes,
-    /// Never empty while the fragment is kept.
+    /// Never empty while the fragment is kept, unless it is [`Self::away`].
     pub(crate) blocks: Vec<Block>,
+    /// Frames in it that are not yet known to be kept.
+    pub(crate) frames: u64,
     /// No frame follows.
     pub(crate) complete: bool,
     /// Sum of [`Block::cost`], and of [`tag_cost`].
@@ -185,6 +193,14 @@ pub(crate) struct Fragment {
     pub(crate) refused: u32,
     /// Sessions in which its first byte was sent.
     pub(crate) sent: u32,
+    /// Where it is on disk, for good.
+    pub(crate) file: Option<SpoolFile>,
+    /// It is being written, or read.
+    pub(crate) busy: bool,
+    /// Its bytes are in its file only.
+    pub(crate) away: bool,
+    /// It is of a run before this one.
+    pub(crate) restored: bool,
 }
 
 impl Fragment {
@@ -195,12 +211,8 @@ impl Fragment {
 
     /// Chunks of it that exist so far: two for each block, and its tags.
     pub(crate) fn parts(&self) -> usize {
-        self.blocks.len() + usize::from(!self.tail.is_empty())
-    }
-
-    /// Frames in it that are not yet known to be kept.
-    pub(crate) fn frames(&self) -> u64 {
-        self.blocks.len() as u64
+        // What is away is not over.
+        self.blocks.len() + usize::from(!self.tail.is_empty() || self.away)
     }
 
     /// More than `limit` before these times. By both: a timestamp jumps when somebody sets a clock, and the other time goes
@@ -227,7 +239,7 @@ impl fmt::Debug for Fragment {
         write!(
             f,
             "Fragment({id} @{timecode}, {} frames, {cost} bytes, complete: {complete})",
-            self.blocks.len()
+            self.frames
         )
     }
 }

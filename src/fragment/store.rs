@@ -4,9 +4,13 @@
 //! not PERSISTED after [`Store::rewind`].
 //! Belongs here: order, cursor, bytes held, what may be evicted. Does not belong here: when to evict, and acks (`session`).
 
+mod disk;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+
+pub(crate) use disk::{NEXT, SpoolFile};
 
 use super::{Block, Fragment, FragmentId, tag_cost};
 use crate::{
@@ -32,6 +36,12 @@ pub(crate) struct Store {
     sent: u64,
     /// Blocks of what was PERSISTED last.
     settled: Vec<Vec<Block>>,
+    /// Bytes of the files of all fragments.
+    on_disk: u64,
+    /// All fragments before this one have a file, or get one: what is on disk is not looked through for each frame.
+    unwritten: u64,
+    /// Files of fragments that are not kept any more.
+    useless: Vec<SpoolFile>,
 }
 
 /// The chunk that is sent next.
@@ -67,7 +77,7 @@ impl Store {
 
     /// Frames that are not PERSISTED.
     pub(crate) fn frames(&self) -> u64 {
-        self.queue.iter().map(Fragment::frames).sum()
+        self.queue.iter().map(|fragment| fragment.frames).sum()
     }
 
     /// Fragments that are not PERSISTED.
@@ -130,6 +140,7 @@ impl Store {
         open.last = open.last.max(at);
         open.arrived = now;
         open.blocks.push(block);
+        open.frames += 1;
         self.bytes += cost;
         true
     }
@@ -232,14 +243,14 @@ impl Store {
     /// There is a chunk that was not sent since the last [`Self::rewind`].
     pub(crate) fn has_unsent(&self) -> bool {
         self.current()
-            .is_some_and(|fragment| self.cursor.block < fragment.parts())
+            .is_some_and(|fragment| !fragment.away && self.cursor.block < fragment.parts())
     }
 
     /// The next chunk, in order. `None`: all that arrived was sent.
     pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
         let index = self.index(self.cursor.fragment)?;
         let fragment = &mut self.queue[index];
-        if !fragment.is_settled() {
+        if !fragment.is_settled() || fragment.away {
             return None;
         }
         let Some(block) = fragment.blocks.get(self.cursor.block) else {
@@ -307,7 +318,7 @@ impl Store {
             return None;
         }
         let fragment = self.pending_mut(id)?;
-        let settled = (fragment.frames(), fragment.arrived);
+        let settled = (fragment.frames, fragment.arrived);
         fragment.persisted = true;
         let blocks = std::mem::take(&mut fragment.blocks);
         self.settled.push(blocks);
@@ -338,7 +349,7 @@ impl Store {
         } = *fragment;
         let eviction = Eviction {
             timecode,
-            frames: fragment.frames(),
+            frames: fragment.frames,
             earliest,
             last,
         };
@@ -359,11 +370,11 @@ impl Store {
             .filter(|fragment| !fragment.persisted)
     }
 
-    /// The oldest fragment that may be taken out: complete, and not half sent.
+    /// The oldest fragment that may be taken out of memory: complete, and not half sent.
     pub(crate) fn oldest_evictable(&self) -> Option<&Fragment> {
         self.pending().find(|fragment| {
             let half_sent = fragment.id.0 == self.cursor.fragment && !self.at_boundary();
-            fragment.complete && !half_sent
+            fragment.complete && !half_sent && !fragment.away
         })
     }
 
@@ -385,6 +396,12 @@ impl Store {
                 self.sent -= fragment.cost;
             }
             fragment.cost = 0;
+            fragment.frames = 0;
+            fragment.away = false;
+            if let Some(file) = fragment.file.take() {
+                self.on_disk -= file.bytes;
+                self.useless.push(file);
+            }
             fragment.blocks = Vec::new();
             (fragment.tags, fragment.tail) = (Vec::new(), Bytes::new());
         }
@@ -455,6 +472,7 @@ mod tests {
                 tags: Vec::new(),
                 tail: Bytes::new(),
                 blocks: Vec::new(),
+                frames: 0,
                 complete: false,
                 cost: 0,
                 first: at,
@@ -465,6 +483,10 @@ mod tests {
                 persisted: false,
                 refused: 0,
                 sent: 0,
+                file: None,
+                busy: false,
+                away: false,
+                restored: false,
             });
             for n in 0..frames {
                 self.push(TrackNumber::VIDEO, block(ms, n), at, Mono::default());

@@ -12,6 +12,7 @@ use super::{
     KinesisVideo,
     clock::Clock,
     credentials::Region,
+    disk::Disk,
     exchange::{Acks, Media, MediaChunk, MediaSender, News},
     export::Export,
     intake::{Intake, LAST_CALLS},
@@ -19,7 +20,9 @@ use super::{
 };
 use crate::{
     producer::{Dispatch, ServiceCallbacks, Shared},
-    session::{Call, Cause, Described, Event, Failure, Input, Output, Session},
+    session::{
+        Call, Cause, Described, Event, Failure, Input, Output, Session, SpoolNews, SpoolTask, Task,
+    },
     time::{Mono, Timestamp},
 };
 
@@ -62,6 +65,8 @@ pub(crate) struct Known {
     chunks: Vec<MediaChunk>,
     /// The connection takes no media any more: until when its response may say why.
     deaf: Option<Mono>,
+    /// From the first task of the spool on.
+    disk: Option<Disk>,
 }
 
 /// The request that is under way.
@@ -98,6 +103,7 @@ impl Driver {
                 match self.next_output() {
                     Output::Wait { at, .. } => break at,
                     Output::Tell(event) => self.callbacks.tell(event),
+                    Output::Spool(task) => self.spool(task),
                     Output::Call(call) => under_way.replace(self.call(call)),
                     Output::Open { start } => under_way.replace(self.open(start)),
                     Output::CloseBody => {
@@ -166,9 +172,26 @@ impl Driver {
         }
     }
 
+    fn spool(&mut self, task: SpoolTask) {
+        if self.state.disk.is_none() {
+            self.state.disk = Disk::start(&self.intake, self.kvs.definition());
+        }
+        match &self.state.disk {
+            Some(disk) => disk.give(task),
+            None if task.0 == Task::Open => self.intake.spool_news(&SpoolNews::NotOpened {
+                reason: "no thread can be started for the spool".to_owned(),
+            }),
+            None => {}
+        }
+    }
+
     /// The last callbacks are made before whoever waits for the end goes on, unless one of them takes too long.
-    async fn last_calls(self) {
+    async fn last_calls(mut self) {
+        let disk = self.state.disk.take();
         let idle = async {
+            if let Some(disk) = disk {
+                disk.finish().await;
+            }
             while !self.callbacks.is_idle() {
                 self.intake.work().await;
             }

@@ -24,8 +24,8 @@ use crate::{
     media::{Frame, Track, TrackNumber},
     producer::{Troubles, is_called_back},
     session::{
-        EventMetadata, Input, InvalidMetadata, Output, Plan, Refused, Session, Stats, StreamError,
-        Waiting,
+        EventMetadata, Input, InvalidMetadata, Output, Plan, Refused, Session, SpoolNews, Stats,
+        StreamError, Waiting,
     },
     time::{Mono, Timestamp},
 };
@@ -519,6 +519,12 @@ impl Intake {
     /// For the driver: until there is something to do. Cancel safe: a wake-up that comes in between is kept.
     pub(crate) async fn work(&self) {
         self.work.notified().await;
+    }
+
+    /// What became of a task of the spool.
+    pub(crate) fn spool_news(&self, news: &SpoolNews) {
+        self.with(|session| session.handle_spool(self.clock.now(), news));
+        self.work.notify_one();
     }
 
     /// The driver is to look what has changed.

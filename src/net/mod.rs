@@ -7,6 +7,7 @@ mod clock;
 mod control;
 pub mod credential_file;
 mod credentials;
+mod disk;
 mod driver;
 mod endpoints;
 mod exchange;

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     fragment::DropReason,
     media::TrackNumber,
-    session::{Ack, Event, Failure, Stats, Storage, StreamError},
+    session::{Ack, Event, Failure, SpoolEvent, Stats, Storage, StreamError},
     time::{Timecode, Timestamp},
 };
 
@@ -125,6 +125,22 @@ pub trait StreamCallbacks: Send + Sync + 'static {
     /// }
     /// ```
     fn connection_stale(&self, silence: Duration) {}
+
+    /// Something happened on disk.
+    ///
+    /// ```
+    /// use gstkvssink::producer::{SpoolEvent, StreamCallbacks};
+    ///
+    /// struct Log;
+    /// impl StreamCallbacks for Log {
+    ///     fn spool(&self, event: &SpoolEvent) {
+    ///         if let SpoolEvent::Left { frames, .. } = event {
+    ///             println!("{frames} frames are sent next time");
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    fn spool(&self, event: &SpoolEvent) {}
 
     /// The service refused a fragment twice with this error id: it is not sent again.
     ///
@@ -430,6 +446,7 @@ pub(crate) fn tell(callbacks: &dyn StreamCallbacks, event: &Event) {
             buffer_duration,
         } => callbacks.duration_pressure(*duration, *buffer_duration),
         Event::LatencyPressure { latency } => callbacks.latency_pressure(*latency),
+        Event::Spool(event) => callbacks.spool(event),
         Event::ClockOffset { millis } => callbacks.clock_offset(*millis),
         Event::Credentials { source } => callbacks.credentials(source),
         Event::Region { name, assumed } => callbacks.region(name, *assumed),
@@ -449,7 +466,10 @@ impl Told for Event {
 
     fn weight(&self) -> Weight {
         match self {
-            Self::Ack(_) | Self::State(_) | Self::FragmentDropped { .. } => Weight::Light,
+            Self::Ack(_)
+            | Self::State(_)
+            | Self::FragmentDropped { .. }
+            | Self::Spool(SpoolEvent::Kept { .. }) => Weight::Light,
             Self::Failed(_) | Self::Closed(_) | Self::Drained | Self::Ready => Weight::Last,
             _ => Weight::Heavy,
         }

@@ -54,7 +54,8 @@ pub use stream::Stream;
 
 pub use crate::{
     definition::{
-        Fragmentation, Invalid, StreamDefinition, StreamName, StreamingType, TimecodeType,
+        Fragmentation, Invalid, MIN_SPOOL, SpoolDefinition, SpoolMode, SpoolPolicy,
+        StreamDefinition, StreamName, StreamingType, TimecodeType,
     },
     fragment::DropReason,
     media::{
@@ -71,7 +72,11 @@ pub use crate::{
     secret::Secret,
     session::{
         Ack, AckKind, AckLatency, Call, Cause, Described, EventMetadata, Failure, Fatal,
-        InvalidMetadata, MAX_METADATA, Stats, StreamError, StreamStatus,
+        InvalidMetadata, MAX_METADATA, SPOOL_PROGRESS, SpoolEvent, SpoolStats, Stats, StreamError,
+        StreamStatus,
+    },
+    spool::inspect::{
+        SpoolDirectory, SpoolDirectoryError, SpooledFile, SpooledFragment, SpooledKind,
     },
     time::{Timecode, Timestamp},
 };

@@ -75,8 +75,7 @@ impl Session {
             State::Streaming(link) => {
                 // Only when all that came was sent: what waits for the wire is not idle, nor a frame that waits for room.
                 // Whether its last fragment is complete or not: the service learns that with the next one, or here.
-                let idle =
-                    link.clusters > 0 && !link.last && !self.store.has_unsent() && !self.full;
+                let idle = link.clusters > 0 && !link.last && !self.has_to_send() && !self.full;
                 [
                     self.ack_due(link.due),
                     idle.then(|| (self.last_frame + IDLE, Due::Frame)),

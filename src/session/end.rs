@@ -17,6 +17,8 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Ending {
     pub(super) deadline: Mono,
+    /// When it was asked for, first.
+    pub(super) asked: Mono,
     /// Fragments before this one are to be settled.
     pub(super) until: FragmentId,
     /// Stop for good; otherwise the stream may go on with a key frame.
@@ -28,7 +30,7 @@ impl Session {
     /// it is over then, and no frame is taken any more; without, a key frame goes on, and is not waited for. The outcome is
     /// [`Self::ended`].
     pub fn end(&mut self, now: Mono, deadline: Mono, stop: bool) {
-        if matches!(self.state, State::Stopped) {
+        if self.is_over() {
             return;
         }
         self.end_fragment();
@@ -37,6 +39,7 @@ impl Session {
             .ending
             .map_or(deadline, |ending| ending.deadline.min(deadline));
         self.ending = Some(Ending {
+            asked: self.ending.map_or(now, |ending| ending.asked),
             deadline,
             until: self.store.next_id(),
             stop: stop || self.ending.is_some_and(|ending| ending.stop),
@@ -64,20 +67,22 @@ impl Session {
         if self.is_stopped() {
             return;
         }
+        self.leave(now);
+        if self.is_stopped() {
+            return;
+        }
         let missing = self.frames_kept();
         let message =
             format!("the thread of the producer failed; {missing} frames were not PERSISTED");
-        self.stop(
-            now,
-            Err(StreamError {
-                fatal: Fatal::Internal,
-                message,
-                status: None,
-                request_id: None,
-                error_id: None,
-                missing,
-            }),
-        );
+        let error = StreamError {
+            fatal: Fatal::Internal,
+            message,
+            status: None,
+            request_id: None,
+            error_id: None,
+            missing,
+        };
+        self.stop_now(now, Err(error));
     }
 
     /// How the last [`Self::end`] came out; `None` while it is under way. An error stays.
@@ -93,6 +98,7 @@ impl Session {
     /// The end that was asked for, when nothing is missing to it.
     pub(super) fn settle(&mut self, now: Mono) {
         if let Some(ending) = self.ending
+            && !self.spool_opens()
             && self.store.settled(ending.until)
             && (self.state.link().is_none() || !self.store.is_empty())
         {
@@ -172,12 +178,26 @@ impl Session {
         );
     }
 
-    /// The end, once. What is still kept is dropped and counted.
-    fn stop(&mut self, now: Mono, outcome: Result<(), StreamError>) {
+    /// The end, once. What is still kept is written, if there is a spool, or dropped and counted.
+    pub(super) fn stop(&mut self, now: Mono, outcome: Result<(), StreamError>) {
+        if !self.leaves(now, &outcome) {
+            self.stop_now(now, outcome);
+        }
+    }
+
+    fn stop_now(&mut self, now: Mono, mut outcome: Result<(), StreamError>) {
         if self.state.call().is_some() {
             self.outputs.push_back(Output::Abort);
         }
         self.end_fragment();
+        let left_on_disk = self.leave_files();
+        if let Err(error) = &mut outcome {
+            error.missing = error.missing.saturating_sub(left_on_disk);
+            if error.fatal == Fatal::Unfinished && error.missing == 0 {
+                // Late, but not lost: the next stream of this name sends it.
+                outcome = Ok(());
+            }
+        }
         let left: Vec<_> = self.store.pending().map(|fragment| fragment.id).collect();
         for id in left {
             self.evict(now, id, DropReason::Unfinished);

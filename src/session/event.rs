@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use super::{Ack, AckKind, AckLatency, Failure, Fatal};
+use super::{Ack, AckKind, AckLatency, Failure, Fatal, SpoolEvent, SpoolStats};
 use crate::{
     fragment::DropReason,
     media::TrackNumber,
@@ -122,6 +122,8 @@ pub enum Event {
     },
     /// Frames cannot be used until a key frame comes: the encoder may be asked for one.
     KeyFrameNeeded,
+    /// What happened on disk.
+    Spool(SpoolEvent),
     /// Everything that was put before the end was asked for is PERSISTED, or told as dropped; the stream may go on.
     Drained,
     /// The stream cannot go on. Once, and nothing but `Closed` comes after it.
@@ -167,7 +169,8 @@ pub struct StreamError {
     pub missing: u64,
 }
 
-/// Counters and gauges of a stream. `frames_in = frames_persisted + dropped + frames_pending`, always.
+/// Counters and gauges of a stream. `frames_in = frames_persisted + dropped + frames_pending`, always; with a spool
+/// `frames_in + spool.frames_recovered = frames_persisted + dropped + frames_pending + spool.frames_left`.
 ///
 /// ```
 /// use gstkvssink::producer::Stats;
@@ -228,6 +231,8 @@ pub struct Stats {
     pub callbacks_panicked: u64,
     /// How far the service's clock is ahead of the device's, in ms, when signatures have to go by it; else 0.
     pub clock_offset_ms: i64,
+    /// What is on disk.
+    pub spool: SpoolStats,
 }
 
 impl Stats {

@@ -44,7 +44,7 @@ impl Session {
     ///
     /// For those who must not wait when they put: they ask before, and then [`Self::take_frame`].
     pub fn has_room(&mut self, track: TrackNumber, bytes: u64, key: bool) -> bool {
-        if self.definition.streaming_type != StreamingType::Offline || self.is_stopped() {
+        if self.is_live() || self.is_over() {
             return true;
         }
         if self.lanes.are_many() {
@@ -77,7 +77,7 @@ impl Session {
     }
 
     fn put(&mut self, now: Mono, frame: Frame, anyway: bool) -> Result<(), Refused> {
-        if self.is_stopped() || self.ending.is_some_and(|ending| ending.stop) {
+        if self.is_over() || self.ending.is_some_and(|ending| ending.stop) {
             return Err(Refused::Stopped);
         }
         self.seen = now;
@@ -162,7 +162,7 @@ impl Session {
     /// A frame that could not even be put: it is counted as come and as dropped.
     /// After the end it does not matter any more, like a frame that comes then.
     pub fn drop_frame(&mut self, now: Mono, reason: DropReason, at: Timestamp) {
-        if self.is_stopped() {
+        if self.is_over() {
             return;
         }
         self.stats.frames_in += 1;
@@ -184,6 +184,7 @@ impl Session {
                 tags: Vec::new(),
                 tail: Bytes::new(),
                 blocks: Vec::new(),
+                frames: 0,
                 complete: false,
                 cost: 0,
                 first: frame.pts,
@@ -194,6 +195,10 @@ impl Session {
                 persisted: false,
                 refused: 0,
                 sent: 0,
+                file: None,
+                busy: false,
+                away: false,
+                restored: false,
             });
             for tag in self.labels.begin() {
                 self.store.tag(tag);
@@ -231,8 +236,7 @@ impl Session {
 
     /// Realtime: what is kept beyond the limit, since other streams of the producer need it, is dropped, oldest first.
     pub(super) fn give_back(&mut self, now: Mono) {
-        let live = self.definition.streaming_type != StreamingType::Offline;
-        if live && self.bytes_kept() > self.storage_limit() {
+        if self.is_live() && self.bytes_kept() > self.storage_limit() {
             self.evict_for(now, 0);
         }
         self.account();
@@ -261,6 +265,9 @@ impl Session {
     /// Realtime: takes out oldest fragments until so many bytes fit.
     pub(super) fn evict_for(&mut self, now: Mono, cost: u64) -> bool {
         while self.bytes_kept() + cost > self.storage_limit() {
+            if self.unload() {
+                continue;
+            }
             let Some(oldest) = self.store.oldest_evictable().map(|fragment| fragment.id) else {
                 return false;
             };
@@ -270,7 +277,10 @@ impl Session {
     }
 
     pub(super) fn evict_aged(&mut self, now: Mono, newest: Timestamp) {
-        while let Some(fragment) = self.store.oldest_evictable()
+        // What is old goes to disk, where it may be as old as `spool-max-age` says.
+        while !self.spool_takes()
+            && let Some(fragment) = self.store.oldest_evictable()
+            && fragment.file.is_none()
             && fragment.is_older(self.definition.buffer_duration, newest, now)
         {
             let id = fragment.id;

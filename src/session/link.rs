@@ -280,6 +280,7 @@ impl Session {
             if let Some((fragment, timecode)) = fragment
                 && self.store.refused(fragment).is_some_and(|times| times > 1)
             {
+                self.set_refused_aside(fragment, id);
                 let frames = self.evict(now, fragment, DropReason::Rejected);
                 self.tell(Event::FragmentSkipped {
                     timecode,
@@ -364,7 +365,11 @@ impl Session {
                 Step::Call(call) => self.call(call),
                 Step::Open => self.enter(State::Ready),
             },
-            State::New | State::Unannounced | State::Ready | State::Stopped => {}
+            State::New
+            | State::Unannounced
+            | State::Ready
+            | State::Leaving { .. }
+            | State::Stopped => {}
         }
     }
 

@@ -35,6 +35,7 @@ mod pressure;
 mod rates;
 #[cfg(test)]
 mod sim;
+mod spool;
 mod state;
 mod storage;
 #[cfg(test)]
@@ -57,6 +58,8 @@ pub use event::{Event, Stats, StreamError};
 pub use frames::Refused;
 pub use latency::AckLatency;
 pub use policy::{Call, Cause, Failure, Fatal};
+pub use spool::{SPOOL_PROGRESS, SpoolEvent, SpoolStats, SpoolTask};
+pub(crate) use spool::{SpoolNews, Task};
 pub(crate) use storage::{Share, Storage};
 pub use tags::{EventMetadata, InvalidMetadata, MAX_METADATA};
 #[cfg(any(feature = "net", test))]
@@ -177,6 +180,8 @@ pub enum Output {
     CloseBody,
     /// Forget the call or the connection that is under way.
     Abort,
+    /// Do this with the files of the spool, without waiting for it.
+    Spool(SpoolTask),
     /// Tell this.
     Tell(Event),
     /// Nothing, until then or until something comes.
@@ -262,6 +267,7 @@ pub struct Session {
     resolved: Mono,
     /// It is asked for again though it works.
     refreshing: bool,
+    spool: Option<spool::Spooling>,
 }
 
 impl Session {
@@ -282,7 +288,10 @@ impl Session {
             cutter: Cutter::new(&definition),
             labels: Labels::default(),
             heads: BytesMut::new(),
-            store: Store::default(),
+            store: match definition.spool {
+                Some(_) => Store::with_room_before(),
+                None => Store::default(),
+            },
             backoff: Backoff::new(seed),
             pace: Pace::new(definition.bandwidth),
             outputs: VecDeque::new(),
@@ -310,6 +319,10 @@ impl Session {
             told_retention: None,
             resolved: Mono::ZERO,
             refreshing: false,
+            spool: definition
+                .spool
+                .as_ref()
+                .map(|_| spool::Spooling::default()),
             definition,
         }
     }
@@ -336,6 +349,7 @@ impl Session {
             frames_pending: self.frames_kept(),
             bytes_buffered: self.bytes_kept(),
             fragments_pending: self.store.pending().count() as u64,
+            spool: self.spool_stats(now),
             ..self.stats.clone()
         }
     }
@@ -346,9 +360,12 @@ impl Session {
             if self.awaits_track() {
                 return None;
             }
+            // Those of an earlier run, when this one has none.
+            let restored = || Some(&self.store.current()?.tracks);
             let types: Vec<_> = self
                 .cutter
-                .tracks()?
+                .tracks()
+                .or_else(restored)?
                 .iter()
                 .map(|track| track.codec().content_type())
                 .collect();
@@ -366,6 +383,11 @@ impl Session {
         matches!(self.state, State::Stopped)
     }
 
+    /// No frame is taken any more.
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Stopped | State::Leaving { .. })
+    }
+
     /// What to do next. Poll until it says [`Output::Wait`].
     pub fn poll(&mut self, now: Mono) -> Output {
         self.seen = now;
@@ -377,6 +399,7 @@ impl Session {
         self.pump(now);
         self.advance(now);
         self.give_back(now);
+        self.keep_on_disk(now);
         self.outputs.pop_front().unwrap_or_else(|| {
             let due = self.due();
             Output::Wait {
@@ -417,6 +440,17 @@ impl Session {
             }
             // The answer of something that was given up meanwhile.
             _ => {}
+        }
+        self.pump(now);
+        self.advance(now);
+    }
+
+    /// What became of a task of the spool.
+    #[cfg(any(feature = "net", test))]
+    pub(crate) fn handle_spool(&mut self, now: Mono, news: &SpoolNews) {
+        self.seen = now;
+        if !self.is_stopped() {
+            self.spool_news(now, news);
         }
         self.pump(now);
         self.advance(now);
@@ -497,8 +531,9 @@ impl Session {
             State::New if self.definition.describe_before_put => self.call(Call::Describe),
             State::New => self.call(Call::Resolve),
             State::Unannounced if self.content_type().is_some() => self.call(Call::Create),
-            State::Ready if self.store.has_unsent() && self.is_endpoint_old(now) => self.refresh(),
-            State::Ready if self.store.has_unsent() => self.open(now),
+            State::Ready if self.spool_opens() => {}
+            State::Ready if self.has_to_send() && self.is_endpoint_old(now) => self.refresh(),
+            State::Ready if self.has_to_send() => self.open(now),
             State::Opening(_) | State::Streaming(_) | State::Draining(_) => self.advance_link(now),
             _ => {}
         }
@@ -527,10 +562,16 @@ impl Session {
         }
     }
 
-    fn deadlines(&self) -> [Option<(Mono, &'static str)>; 5] {
+    /// Something is to be sent, from memory or from disk.
+    fn has_to_send(&self) -> bool {
+        self.store.has_unsent() || self.store.awaits_disk()
+    }
+
+    fn deadlines(&self) -> [Option<(Mono, &'static str)>; 6] {
         let state = match &self.state {
             State::Activating { again } => Some((*again, "activation")),
             State::BackingOff { until, .. } => Some((*until, "back-off")),
+            State::Leaving { until, .. } => Some((*until, "spool, before the end")),
             _ => self.link_deadline(),
         };
         [
@@ -540,6 +581,7 @@ impl Session {
             self.losses_due.map(|due| (due, "losses to tell")),
             self.lanes.due().map(|due| (due, "track-timeout")),
             self.pace.due().map(|due| (due, "bandwidth")),
+            self.spool_due(),
         ]
     }
 

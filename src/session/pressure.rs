@@ -38,6 +38,7 @@ impl Session {
         let latency = self.buffered_duration();
         let buffer_duration = self.definition.buffer_duration;
         if self.definition.streaming_type == StreamingType::Realtime
+            && !self.spool_takes()
             && begins(
                 &mut self.pressure.duration,
                 latency.as_nanos() * 10,
@@ -77,7 +78,8 @@ impl Session {
         }
         let sent = || {
             let pending = self.store.pending();
-            pending.filter(|fragment| fragment.sent > 0 && fragment.complete)
+            let sent = pending.filter(|fragment| fragment.sent > 0 && fragment.complete);
+            sent.filter(|fragment| fragment.file.is_none())
         };
         let Some(newest) = sent().last() else {
             return;

@@ -8,11 +8,12 @@
 //!     Activating ─▶ Describing ─▶ Tagging ─▶ Resolving  BackingOff ─▶ the step that is due
 //! ```
 //! New goes to Resolving at once without `describe_before_put`; Describing goes to Retaining, and on to Resolving, when the
-//! retention is to be updated; Ready goes to Resolving when the data endpoint is old. Stopped is reached from everywhere.
+//! retention is to be updated; Ready goes to Resolving when the data endpoint is old. Stopped is reached from everywhere, with a spool
+//! by way of Leaving.
 
 use bytes::Bytes;
 
-use super::{AckReader, Call};
+use super::{AckReader, Call, StreamError};
 use crate::{
     fragment::{Fragment, Tracks},
     time::Mono,
@@ -40,6 +41,11 @@ pub(super) enum State {
     Closing { link: Link, since: Mono },
     /// Waiting before the next attempt.
     BackingOff { until: Mono, then: Step },
+    /// It is over, once what is kept is on disk.
+    Leaving {
+        until: Mono,
+        outcome: Box<Result<(), StreamError>>,
+    },
     /// The end.
     Stopped,
 }
@@ -85,7 +91,7 @@ impl Link {
 impl State {
     /// The names of all states, for tables.
     #[cfg(test)]
-    pub(super) const NAMES: [&'static str; 15] = [
+    pub(super) const NAMES: [&'static str; 16] = [
         "new",
         "unannounced",
         "describing",
@@ -100,6 +106,7 @@ impl State {
         "draining",
         "closing",
         "backing-off",
+        "leaving",
         "stopped",
     ];
 
@@ -121,6 +128,7 @@ impl State {
             Self::Draining(_) => "draining",
             Self::Closing { .. } => "closing",
             Self::BackingOff { .. } => "backing-off",
+            Self::Leaving { .. } => "leaving",
             Self::Stopped => "stopped",
         }
     }

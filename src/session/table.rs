@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Call, Cause, Described, Event, Failure, Input, Output, Session, StreamStatus, state::State,
+    Call, Cause, Described, Event, Failure, Input, Output, Session, SpoolNews, StreamStatus,
+    state::State,
 };
 use crate::{
-    definition::{StreamDefinition, StreamName},
+    definition::{SpoolDefinition, StreamDefinition, StreamName},
     fragment::tests::tracks,
     media::{Frame, TrackNumber},
     time::{Mono, Timestamp},
@@ -31,7 +32,12 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with_spool(None)
+    }
+
+    fn with_spool(spool: Option<SpoolDefinition>) -> Self {
         let mut definition = StreamDefinition::new(StreamName::new("cam1").unwrap());
+        definition.spool = spool;
         definition.tags = [("site".to_owned(), "yard".to_owned())].into();
         Self {
             session: Session::new(definition, 7),
@@ -42,8 +48,7 @@ impl Rig {
     }
 
     /// With a track and a fragment that has begun.
-    fn with_media() -> Self {
-        let mut rig = Self::new();
+    fn with_media(mut rig: Self) -> Self {
         rig.session.set_tracks(&tracks(640)).unwrap();
         rig.key_frame(1000);
         rig
@@ -124,7 +129,8 @@ impl Rig {
     fn at(state: &str) -> Self {
         let mut rig = match state {
             "unannounced" | "ready" => Self::new(),
-            _ => Self::with_media(),
+            "leaving" => Self::with_media(Self::with_spool(Some(SpoolDefinition::new("/spool")))),
+            _ => Self::with_media(Self::new()),
         };
         match state {
             "new" => return rig,
@@ -141,6 +147,15 @@ impl Rig {
         let not_found = (404, "ResourceNotFoundException");
         match state {
             "describing" | "stopped" => {}
+            "leaving" => {
+                let opened = SpoolNews::Opened {
+                    fragments: Vec::new(),
+                    damaged: Vec::new(),
+                };
+                rig.session.handle_spool(rig.now, &opened);
+                rig.answer(403, "AccessDeniedException");
+                rig.answer(403, "AccessDeniedException");
+            }
             "unannounced" | "creating" => {
                 rig.answer(not_found.0, not_found.1);
             }

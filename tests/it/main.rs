@@ -22,6 +22,7 @@ mod promises;
 mod proxies;
 mod secrets;
 mod sessions;
+mod spool;
 mod support;
 mod timestamps;
 mod tls;

@@ -41,6 +41,8 @@ pub(super) enum Happening {
     Closes(u64, String),
     /// The end of the response arrives.
     End(u64),
+    /// The disk has done something.
+    Disk(crate::session::SpoolNews),
     Frame,
     /// It is the turn of the n-th other source.
     Other(usize),
@@ -101,6 +103,7 @@ impl World {
                 }
                 self.told.push((self.now, event));
             }
+            Output::Spool(task) => self.on_disk(task.0),
             Output::Wait { .. } => {}
         }
     }
@@ -220,6 +223,7 @@ impl World {
     pub(super) fn happen(&mut self, what: Happening) {
         let media = |id| self.under_way == Some(UnderWay::PutMedia(id));
         match what {
+            Happening::Disk(news) => self.session.handle_spool(self.now, &news),
             Happening::Nothing => {}
             Happening::Frame => self.frame_comes(),
             Happening::Other(which) => self.other_comes(which),

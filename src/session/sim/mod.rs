@@ -12,6 +12,7 @@
 
 mod agenda;
 mod bounds;
+mod disk;
 mod link;
 mod metrics;
 mod others;
@@ -30,6 +31,7 @@ use std::{
 
 use self::{
     agenda::{Happening, UnderWay},
+    disk::Disk,
     link::{Connection, Ledger},
     others::Other,
     service::{Faults, Service, Stream},
@@ -51,6 +53,7 @@ pub(super) struct World {
     numbers: u64,
     session: Session,
     service: Service,
+    disk: Disk,
     faults: Faults,
     source: Source,
     /// Sources of other tracks.
@@ -131,6 +134,7 @@ impl World {
             numbers: 0,
             session,
             service: Service::new(),
+            disk: Disk::default(),
             faults: Faults::default(),
             source: Source::new(),
             others: Vec::new(),
@@ -221,7 +225,7 @@ impl World {
     /// Asks for the end, and runs until it is reached.
     pub(super) fn end(&mut self, limit: Duration, stop: bool) -> Result<(), StreamError> {
         self.ask_for_end(limit, stop);
-        let until = self.now + limit;
+        let until = self.now + limit + self.leave();
         self.run_while(until, |world| world.session.ended().is_none());
         self.session
             .ended()
@@ -231,7 +235,13 @@ impl World {
 
     pub(super) fn ask_for_end(&mut self, limit: Duration, stop: bool) {
         self.session.end(self.now, self.now + limit, stop);
-        self.end_by = Some(self.now + limit);
+        self.end_by = Some(self.now + limit + self.leave());
+    }
+
+    /// What is not PERSISTED by then is written to disk.
+    fn leave(&self) -> Duration {
+        let spool = self.session.definition.spool.as_ref();
+        spool.map_or(Duration::ZERO, |_| Duration::from_millis(701))
     }
 
     /// The machine is suspended: the time passes at once. What was to come meanwhile comes after it; first of all a frame, if
@@ -316,12 +326,16 @@ impl World {
 
     /// What holds at every step.
     fn check(&mut self) {
-        let grown = self.session.store.pending().last().map(|last| last.cost);
-        self.largest_fragment = self.largest_fragment.max(grown.unwrap_or(0));
+        let costs = self.session.store.pending().map(|fragment| fragment.cost);
+        let largest = costs.max().unwrap_or(0);
+        self.largest_fragment = self.largest_fragment.max(largest);
         let stats = self.session.stats(self.now);
         assert_eq!(
-            stats.frames_in,
-            stats.frames_persisted + stats.frames_dropped() + stats.frames_pending,
+            stats.frames_in + stats.spool.frames_recovered,
+            stats.frames_persisted
+                + stats.frames_dropped()
+                + stats.frames_pending
+                + stats.spool.frames_left,
             "{stats}"
         );
         let definition = &self.session.definition;
@@ -329,6 +343,8 @@ impl World {
             StreamingType::Offline => {
                 definition.storage.max(self.largest_fragment) + self.largest_fragment
             }
+            // What is read again to be sent is whole.
+            _ if definition.spool.is_some() => definition.storage.max(self.largest_fragment),
             _ => definition.storage,
         };
         // Half of the storage may wait in the lanes, and a frame in each.
@@ -338,7 +354,11 @@ impl World {
             }
             _ => 0,
         };
-        let bound = bound + lanes;
+        let read = definition
+            .spool
+            .as_ref()
+            .map_or(0, |_| self.largest_fragment);
+        let bound = bound + lanes + read;
         assert!(
             stats.bytes_buffered <= bound,
             "{} > {bound} bytes",

@@ -75,6 +75,17 @@ pub(crate) fn assert_readable(file: &Path) {
     assert_eq!((complaint, err.as_str()), (None, ""), "{file}");
 }
 
+/// ffprobe finds so many frames of pictures in the file, and ffmpeg decodes it without a word.
+pub(crate) fn assert_playable(file: &Path, frames: usize) {
+    let file = file.to_str().unwrap();
+    let count = "-v warning -count_packets -select_streams v -show_entries stream=nb_read_packets -of csv=p=0";
+    let count: Vec<_> = count.split(' ').chain([file]).collect();
+    let (out, err) = run("ffprobe", &count);
+    assert_eq!((out.trim(), err.as_str()), (&*frames.to_string(), ""));
+    let decode = ["-v", "error", "-i", file, "-f", "null", "-"];
+    assert_eq!(run("ffmpeg", &decode), (String::new(), String::new()));
+}
+
 /// ffmpeg decodes the file without a word, where frames do not have the distances that their rate says: those of a camera,
 /// which a jitter buffer has stretched. It counts in milliseconds here, as the file does, not in frames.
 pub(crate) fn assert_decodes(file: &Path) {

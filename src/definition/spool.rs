@@ -1,0 +1,107 @@
+//! [`SpoolDefinition`]: what is kept on disk when memory cannot, or must not, keep it alone.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::Invalid;
+
+/// Smallest `spool-max-bytes` that makes sense: one fragment of the largest size.
+pub const MIN_SPOOL: u64 = 50 << 20;
+
+/// What goes to disk.
+///
+/// ```
+/// use gstkvssink::producer::SpoolMode;
+///
+/// assert_eq!(SpoolMode::default(), SpoolMode::Overflow);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpoolMode {
+    /// What is more than half of `storage`, and at the end all that is not PERSISTED. What memory holds is lost when the
+    /// process is killed or power is cut.
+    #[default]
+    Overflow,
+    /// Each fragment, as soon as it is complete. Lost by a power cut is the one that is being recorded.
+    Always,
+}
+
+/// What happens when `max_bytes` are on disk.
+///
+/// ```
+/// use gstkvssink::producer::SpoolPolicy;
+///
+/// assert_eq!(SpoolPolicy::default(), SpoolPolicy::DropOldest);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpoolPolicy {
+    /// The oldest fragment is dropped and told, for the newest.
+    #[default]
+    DropOldest,
+    /// Offline: the source waits. Streams that are live do not wait: of them the newest stay in memory, where the rules of
+    /// memory hold.
+    Block,
+}
+
+/// Where and how a stream keeps fragments on disk.
+///
+/// ```
+/// use gstkvssink::producer::{SpoolDefinition, SpoolMode, StreamDefinition, StreamName};
+///
+/// # fn main() -> Result<(), gstkvssink::producer::Invalid> {
+/// let mut definition = StreamDefinition::new(StreamName::new("cam1")?);
+/// let mut spool = SpoolDefinition::new("/var/lib/kvssink");
+/// spool.mode = SpoolMode::Always;
+/// spool.max_bytes = 16 << 30;
+/// definition.spool = Some(spool);
+/// definition.check()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpoolDefinition {
+    /// A directory, which is created if need be. Each stream has its own in it, `<stream>.spool`, so that several streams may
+    /// share a location.
+    pub location: PathBuf,
+    /// What goes to disk.
+    pub mode: SpoolMode,
+    /// Bound of the files of fragments, in bytes; at least 50 MiB.
+    pub max_bytes: u64,
+    /// Fragments that are older than this, by the newest frame, are dropped and told; zero: they are kept.
+    pub max_age: Duration,
+    /// What happens at `max_bytes`.
+    pub policy: SpoolPolicy,
+}
+
+impl SpoolDefinition {
+    /// 4 GiB, a little more than an hour of 8 Mbit/s, at this location.
+    ///
+    /// ```
+    /// use gstkvssink::producer::SpoolDefinition;
+    ///
+    /// assert_eq!(SpoolDefinition::new("/var/lib/kvssink").max_bytes, 4 << 30);
+    /// ```
+    pub fn new(location: impl Into<PathBuf>) -> Self {
+        Self {
+            location: location.into(),
+            mode: SpoolMode::default(),
+            max_bytes: 4 << 30,
+            max_age: Duration::ZERO,
+            policy: SpoolPolicy::default(),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Invalid> {
+        if self.location.as_os_str().is_empty() {
+            return Err(Invalid::new("spool-location", "must not be empty"));
+        }
+        if self.max_bytes < MIN_SPOOL {
+            let reason = format!(
+                "is {} bytes: a spool needs {MIN_SPOOL} at least, the largest fragment",
+                self.max_bytes
+            );
+            return Err(Invalid::new("spool-max-bytes", reason));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,384 @@
+//! A disk that outlives its world, slow and unreliable, and stories of it.
+//!
+//! Belongs here: files of fragments, and what may go wrong with them. Does not belong here: what a real disk does with bytes
+//! that were not synced (`crate::spool`).
+
+use super::{
+    reader::{Element, Reader},
+    scenarios::secs,
+    *,
+};
+use crate::{
+    definition::{SpoolDefinition, SpoolMode, SpoolPolicy},
+    fragment::{SpoolFile, Spooled},
+    session::{SpoolEvent, SpoolNews, Task},
+};
+
+/// The disk of a camera.
+#[derive(Clone, Default)]
+pub(super) struct Disk {
+    files: BTreeMap<u64, (Spooled, Vec<u8>)>,
+    next: u64,
+    pub(super) refused: BTreeMap<u64, Vec<u8>>,
+    /// A task takes so long, at most.
+    slowest_ms: u64,
+    /// Parts of the tasks that fail.
+    fails: f64,
+    unreadable: f64,
+    free: Mono,
+    writes: u64,
+}
+
+impl Disk {
+    /// Frames that are on it.
+    pub(super) fn frames(&self) -> BTreeSet<u64> {
+        let frames = self.files.values().flat_map(|(_, body)| frames(body));
+        frames.collect()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.files.values().map(|(_, body)| body.len() as u64).sum()
+    }
+}
+
+pub(super) fn frames(body: &[u8]) -> Vec<u64> {
+    let elements = Reader::default().feed(body).expect("it is a fragment");
+    let blocks = elements
+        .into_iter()
+        .filter_map(|(element, _)| match element {
+            Element::Block { payload, .. } => Some(source::number(&payload)),
+            _ => None,
+        });
+    blocks.collect()
+}
+
+impl World {
+    pub(super) fn on_disk(&mut self, task: Task) {
+        let fails = self.chance(self.disk.fails);
+        let reason = || "EIO".to_owned();
+        let news = match task {
+            Task::Open if fails => SpoolNews::NotOpened { reason: reason() },
+            Task::Open => SpoolNews::Opened {
+                fragments: (self.disk.files.iter())
+                    .map(|(number, (about, body))| {
+                        let bytes = body.len() as u64;
+                        let number = *number;
+                        (SpoolFile { number, bytes }, about.clone())
+                    })
+                    .collect(),
+                damaged: Vec::new(),
+            },
+            Task::Write { id, .. } if fails => SpoolNews::NotWritten {
+                id,
+                reason: reason(),
+            },
+            Task::Write { id, about, body } => {
+                let body: Vec<u8> = body.concat();
+                assert_eq!(about.length, body.len() as u64);
+                assert_eq!(about.frames, frames(&body).len() as u64);
+                let number = self.disk.next;
+                self.disk.next += 1;
+                self.disk.writes += 1;
+                let bytes = body.len() as u64;
+                self.disk.files.insert(number, (about, body));
+                let file = SpoolFile { number, bytes };
+                SpoolNews::Written { id, file }
+            }
+            Task::Read { id, file } => {
+                let body = self.disk.files[&file].1.clone();
+                if self.chance(self.disk.unreadable) {
+                    self.disk.refused.insert(file, body);
+                    self.disk.files.remove(&file);
+                    SpoolNews::NotRead {
+                        id,
+                        reason: reason(),
+                    }
+                } else {
+                    let body = body.into();
+                    SpoolNews::Read { id, body }
+                }
+            }
+            Task::Remove { file } => {
+                // It may have been set aside before anybody knew.
+                let is_known = self.disk.refused.contains_key(&file);
+                assert!(self.disk.files.remove(&file).is_some() || is_known, "once");
+                return;
+            }
+            Task::SetAside { file } => {
+                let (_, body) = self.disk.files.remove(&file).expect("it is there");
+                self.disk.refused.insert(file, body);
+                return;
+            }
+        };
+        // One after the other.
+        let takes = self.millis(0..self.disk.slowest_ms + 1);
+        self.disk.free = self.disk.free.max(self.now) + takes;
+        let at = self.disk.free;
+        self.plan_at(at, Happening::Disk(news));
+    }
+
+    /// Another world with this disk and this service, after the process of this one was killed: nothing else is left. Its
+    /// camera gives nothing.
+    pub(super) fn rises_again(&mut self) -> Self {
+        let definition = self.session.definition.clone();
+        let mut next = Self::with(self.seed, |new| *new = definition);
+        next.disk = Disk {
+            fails: 0.0,
+            unreadable: 0.0,
+            free: Mono::ZERO,
+            ..self.disk.clone()
+        };
+        next.service = std::mem::replace(&mut self.service, Service::new());
+        next.service.stream = Stream::Active;
+        next.ledger.widths = self.ledger.widths.clone();
+        (next.frames_left, next.off) = (0, true);
+        next.bytes_per_second = 3_000_000;
+        next
+    }
+}
+
+/// A spool that is written to by chance, for a wild world.
+pub(super) fn wild(world_seed: u64, definition: &mut StreamDefinition) -> Disk {
+    let mut dice = fastrand::Rng::with_seed(world_seed ^ 0xD15C);
+    if dice.u32(0..3) > 0 {
+        return Disk::default();
+    }
+    let mut spool = SpoolDefinition::new("/spool");
+    if dice.bool() {
+        spool.mode = SpoolMode::Always;
+    }
+    if dice.bool() {
+        spool.policy = SpoolPolicy::Block;
+    }
+    spool.max_bytes = *dice.choice(&[64 << 10, 1 << 20, 1 << 30]).unwrap();
+    if dice.u32(0..4) == 0 {
+        spool.max_age = secs(dice.u64(5..60));
+    }
+    definition.spool = Some(spool);
+    let mut rate = |most: f64| if dice.bool() { 0.0 } else { dice.f64() * most };
+    Disk {
+        fails: rate(0.3),
+        unreadable: rate(0.1),
+        slowest_ms: dice.u64(0..1000),
+        ..Disk::default()
+    }
+}
+
+/// A camera of 10 frames a second and some 10 kB/s with little memory.
+fn camera(mode: SpoolMode) -> World {
+    World::with(7, |definition| {
+        definition.storage = 100_000;
+        let mut spool = SpoolDefinition::new("/spool");
+        spool.mode = mode;
+        definition.spool = Some(spool);
+    })
+}
+
+fn told(world: &World, which: impl Fn(&SpoolEvent) -> bool) -> usize {
+    world.told_times(|event| matches!(event, Event::Spool(spool) if which(spool)))
+}
+
+#[test]
+fn an_outage_longer_than_memory_loses_nothing() {
+    let mut world = camera(SpoolMode::Overflow).away(5, 600);
+    world.run_for(secs(500));
+    let stats = world.stats();
+    assert!(stats.bytes_buffered <= 100_000, "{stats}");
+    assert!(stats.spool.bytes > 10 * 100_000, "{:?}", stats.spool);
+    assert!(stats.spool.fragments > 100 && stats.spool.age > secs(400));
+    world.run_for(secs(300));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), Vec::<u64>::new());
+    assert_eq!(world.stats().frames_dropped(), 0);
+    assert_eq!(world.disk.files.len(), 0, "PERSISTED removes them");
+    assert!(told(&world, |event| matches!(event, SpoolEvent::Progress(_))) > 10);
+}
+
+#[test]
+fn memory_that_suffices_needs_no_disk_but_always_does() {
+    for (mode, any) in [(SpoolMode::Overflow, false), (SpoolMode::Always, true)] {
+        let mut world = camera(mode);
+        world.run_for(secs(60));
+        assert_eq!(world.drain(), Ok(()));
+        assert_eq!(world.disk.writes > 25, any, "{}", world.disk.writes);
+        assert_eq!(world.disk.files.len(), 0);
+        assert_eq!(world.missing(), Vec::<u64>::new());
+    }
+}
+
+#[test]
+fn what_the_end_leaves_is_sent_by_the_next_run() {
+    for mode in [SpoolMode::Overflow, SpoolMode::Always] {
+        let mut world = camera(mode).away(5, 600);
+        world.run_for(secs(100));
+        (world.frames_left, world.off) = (0, true);
+        assert_eq!(world.end(secs(3), true), Ok(()), "late is not lost");
+        let stats = world.stats();
+        assert_eq!((stats.frames_dropped(), stats.frames_pending), (0, 0));
+        assert_eq!(stats.spool.frames_left as usize, world.disk.frames().len());
+        assert_eq!(
+            told(&world, |event| matches!(event, SpoolEvent::Left { .. })),
+            1
+        );
+        let missing = world.missing();
+        assert_eq!(world.disk.frames(), missing.iter().copied().collect());
+        let mut next = world.rises_again();
+        assert_eq!(next.drain(), Ok(()));
+        let durable = next.service.frames();
+        assert!(missing.iter().all(|frame| durable.contains(frame)));
+        assert_eq!(next.stats().spool.frames_recovered, stats.spool.frames_left);
+        assert_eq!(next.stats().frames_persisted, stats.spool.frames_left);
+        assert_eq!(next.disk.files.len(), 0);
+    }
+}
+
+#[test]
+fn a_process_that_is_killed_loses_nothing_that_was_told_to_be_kept() {
+    for seconds in 10..40 {
+        let mut world = camera(SpoolMode::Always).away(5, 20);
+        world.run_for(Duration::from_millis(seconds * 1100));
+        let kept: u64 = world
+            .told
+            .iter()
+            .map(|(_, event)| match event {
+                Event::Spool(SpoolEvent::Kept { frames, .. }) => *frames,
+                _ => 0,
+            })
+            .sum();
+        let mut before = world.disk.frames();
+        before.extend(world.service.frames());
+        assert!(before.len() as u64 >= kept);
+        let mut next = world.rises_again();
+        assert_eq!(next.drain(), Ok(()));
+        assert!(next.service.frames().is_superset(&before));
+    }
+}
+
+#[test]
+fn a_disk_that_fails_leaves_memory_alone_and_is_told_once() {
+    let mut world = camera(SpoolMode::Overflow).away(5, 900);
+    world.disk.fails = 1.0;
+    world.run_for(secs(200));
+    let stats = world.stats();
+    assert!(stats.dropped[&DropReason::Storage] > 0, "{stats}");
+    assert_eq!(
+        told(&world, |event| matches!(event, SpoolEvent::Failed { .. })),
+        1
+    );
+    assert_eq!(stats.spool.state, "failing");
+    world.disk.fails = 0.0;
+    // It is tried again each five minutes at least.
+    world.run_for(secs(320));
+    assert_eq!(
+        told(&world, |event| matches!(event, SpoolEvent::Restored)),
+        1
+    );
+    let before = world.stats().frames_dropped();
+    world.run_for(secs(600));
+    assert_eq!(world.stats().frames_dropped(), before, "from then on");
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing().len() as u64, world.stats().frames_dropped());
+}
+
+#[test]
+fn a_full_spool_drops_its_oldest_and_an_old_one_too() {
+    for (by_age, reason) in [(false, DropReason::Spool), (true, DropReason::Age)] {
+        let mut world = World::with(7, |definition| {
+            definition.storage = 100_000;
+            let mut spool = SpoolDefinition::new("/spool");
+            match by_age {
+                true => spool.max_age = secs(150),
+                false => spool.max_bytes = 400_000,
+            }
+            definition.spool = Some(spool);
+        })
+        .away(5, 600);
+        world.run_for(secs(500));
+        let stats = world.stats();
+        assert!(stats.spool.bytes <= 1 << 20 && world.disk.bytes() <= 1 << 20);
+        let kept: Vec<_> = stats.dropped.keys().collect();
+        assert_eq!(kept, [&reason]);
+        world.run_for(secs(200));
+        assert_eq!(world.drain(), Ok(()));
+        let missing = world.missing();
+        // Fragments of 20 frames that follow one another; the first of all was sent when the service went away.
+        assert_eq!(missing.len() as u64, world.stats().frames_dropped());
+        let (first, last) = (missing[0], missing[missing.len() - 1]);
+        assert_eq!(missing, (first..=last).collect::<Vec<_>>());
+        assert_eq!(world.disk.files.len(), 0);
+    }
+}
+
+#[test]
+fn a_refused_fragment_is_set_aside() {
+    let mut world = camera(SpoolMode::Always);
+    world.faults.poison = 1.0;
+    world.run_for(secs(60));
+    world.faults.poison = 0.0;
+    assert_eq!(world.drain(), Ok(()));
+    let refused = world.dropped(DropReason::Rejected);
+    assert!(refused > 0);
+    assert!(!world.disk.refused.is_empty());
+    let asides = told(&world, |event| matches!(event, SpoolEvent::SetAside { .. }));
+    assert_eq!(asides, world.disk.refused.len());
+    assert_eq!(world.disk.files.len(), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_holds_nothing_up() {
+    let mut world = camera(SpoolMode::Overflow).away(5, 100);
+    world.run_for(secs(90));
+    world.disk.unreadable = 0.3;
+    world.run_for(secs(60));
+    assert_eq!(world.drain(), Ok(()));
+    let lost = world.dropped(DropReason::Spool);
+    assert!(lost > 0 && lost < 500, "{lost}");
+    assert_eq!(world.missing().len() as u64, lost);
+}
+
+#[test]
+fn offline_waits_for_a_full_spool_that_must_not_drop() {
+    let mut world = World::with(7, |definition| {
+        definition.streaming_type = StreamingType::Offline;
+        definition.storage = 100_000;
+        let mut spool = SpoolDefinition::new("/spool");
+        spool.policy = SpoolPolicy::Block;
+        spool.max_bytes = 400_000;
+        definition.spool = Some(spool);
+    })
+    .away(5, 200);
+    world.run_for(secs(190));
+    assert!(world.waiting.is_some() && world.disk.bytes() > 200_000);
+    world.run_for(secs(60));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.stats().frames_dropped(), 0);
+    assert_eq!(world.missing(), Vec::<u64>::new());
+}
+
+/// Two hours at a thousandth of 8 Mbit/s; `make soak` has them at full size.
+#[test]
+fn two_hours_of_outage_are_caught_up_with_most_of_the_link() {
+    let outage = secs(7200);
+    let mut world = World::with(7, |definition| {
+        definition.storage = 100_000;
+        definition.spool = Some(SpoolDefinition::new("/spool"));
+    })
+    .away(5, 5 + outage.as_secs());
+    (world.source.sizes, world.source.gop) = ((1000, 100), 100);
+    world.disk.slowest_ms = 50;
+    world.bytes_per_second = 5000;
+    world.run_for(outage);
+    let stats = world.stats();
+    assert!(stats.bytes_buffered <= 100_000, "{stats}");
+    // The camera goes on meanwhile.
+    let until = world.now + outage;
+    world.run_while(until, |world| world.stats().sessions < 2);
+    let (began, sent) = (world.now, world.stats().bytes_sent);
+    world.run_while(until, |world| world.stats().spool.fragments > 0);
+    let took = world.now.saturating_since(began).as_secs_f64();
+    let rate = (world.stats().bytes_sent - sent) as f64 / took;
+    assert!(world.now < until && rate >= 0.8 * 5000.0, "{rate} bytes/s");
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), Vec::<u64>::new());
+    assert_eq!(world.stats().frames_dropped(), 0);
+}
