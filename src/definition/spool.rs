@@ -4,7 +4,13 @@ use std::{path::PathBuf, time::Duration};
 
 use super::Invalid;
 
-/// Smallest `spool-max-bytes` that makes sense: one fragment of the largest size.
+/// Smallest `spool-max-bytes` that makes sense: one fragment of the largest size, in bytes.
+///
+/// ```
+/// use gstkvssink::producer::MIN_SPOOL;
+///
+/// assert_eq!(MIN_SPOOL, 50 << 20);
+/// ```
 pub const MIN_SPOOL: u64 = 50 << 20;
 
 /// What goes to disk.
@@ -35,11 +41,10 @@ pub enum SpoolMode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpoolPolicy {
-    /// The oldest fragment is dropped and told, for the newest.
+    /// The oldest fragment is dropped and told, for the newest. Offline sources wait all the same.
     #[default]
     DropOldest,
-    /// Offline: the source waits. Streams that are live do not wait: of them the newest stay in memory, where the rules of
-    /// memory hold.
+    /// Nothing on disk is dropped for it. Of a live stream, which does not wait, memory keeps the newest that it can.
     Block,
 }
 

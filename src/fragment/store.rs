@@ -374,7 +374,7 @@ impl Store {
     pub(crate) fn oldest_evictable(&self) -> Option<&Fragment> {
         self.pending().find(|fragment| {
             let half_sent = fragment.id.0 == self.cursor.fragment && !self.at_boundary();
-            fragment.complete && !half_sent && !fragment.away
+            fragment.complete && !half_sent && fragment.file.is_none()
         })
     }
 

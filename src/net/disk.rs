@@ -52,9 +52,9 @@ impl Disk {
         Some(Self { tasks, over })
     }
 
-    pub(crate) fn give(&self, task: SpoolTask) {
-        // It ends with this sender.
-        let _ = self.tasks.send(task.0);
+    /// False: the thread has ended, which only a fault of ours can do.
+    pub(crate) fn give(&self, task: SpoolTask) -> bool {
+        self.tasks.send(task.0).is_ok()
     }
 
     /// All is done, and the directory is free for others.
@@ -90,10 +90,9 @@ fn work(
                 }),
             },
             (Task::Write { id, about, body }, Some(spool)) => {
-                let before = spool.bytes();
                 tell(match spool.write(&about, &body) {
-                    Ok(SpoolId(number)) => {
-                        let bytes = spool.bytes().saturating_sub(before);
+                    Ok(spooled @ SpoolId(number)) => {
+                        let bytes = spool.length(spooled).unwrap_or(about.length);
                         let file = SpoolFile { number, bytes };
                         SpoolNews::Written { id, file }
                     }
@@ -106,13 +105,15 @@ fn work(
             (Task::Read { id, file }, Some(spool)) => tell(match spool.read(SpoolId(file)) {
                 Ok(body) => SpoolNews::Read { id, body },
                 Err(error) => {
-                    if matches!(error, SpoolError::Damaged { .. }) {
+                    let is_damaged = matches!(error, SpoolError::Damaged { .. });
+                    if is_damaged {
                         // It is not sent, wherever it stays.
                         let _ = spool.set_aside(SpoolId(file), Aside::Damaged);
                     }
                     SpoolNews::NotRead {
                         id,
                         reason: error.to_string(),
+                        is_damaged,
                     }
                 }
             }),
@@ -128,6 +129,7 @@ fn work(
             (Task::Read { id, .. }, None) => tell(SpoolNews::NotRead {
                 id,
                 reason: "the spool is not open".to_owned(),
+                is_damaged: false,
             }),
             (Task::Remove { .. } | Task::SetAside { .. }, None) => {}
         }

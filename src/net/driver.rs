@@ -177,7 +177,13 @@ impl Driver {
             self.state.disk = Disk::start(&self.intake, self.kvs.definition());
         }
         match &self.state.disk {
-            Some(disk) => disk.give(task),
+            Some(disk) if disk.give(task.clone()) => {}
+            Some(_) => {
+                let reason = "the thread of the spool has ended, which is a fault of kvssink: what is on disk is sent when the \
+                              stream begins anew";
+                let reason = reason.to_owned();
+                self.intake.spool_news(&SpoolNews::Gone { reason });
+            }
             None if task.0 == Task::Open => self.intake.spool_news(&SpoolNews::NotOpened {
                 reason: "no thread can be started for the spool".to_owned(),
             }),

@@ -509,7 +509,9 @@ impl Intake {
         let output = state.session.poll(now);
         state.wait_for_callbacks(now);
         let changed = state.has_changed();
+        let unloaded = state.session.take_settled();
         drop(state);
+        drop(unloaded);
         if changed {
             self.notify_changed();
         }

@@ -9,7 +9,7 @@ use super::{
 use crate::net::{Intake, Patience};
 
 /// After `stop_timeout` the driver needs a moment to count and to tell; then nobody waits for it any longer.
-const STOP_GRACE: Duration = Duration::from_millis(600);
+const STOP_GRACE: Duration = Duration::from_millis(950);
 
 /// One stream. All methods may be called from any thread, also from one that runs tokio tasks, and by several at a time.
 /// Dropping it ends it at once ([`Self::stop_now`], without a wait).

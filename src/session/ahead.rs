@@ -14,8 +14,8 @@ impl Session {
     /// More frames need not come before most of what is here was sent: half of it, so that whoever gives them is not woken
     /// for each.
     pub(super) fn gets_ahead(&mut self) -> bool {
-        // What goes to disk need not wait.
-        self.ahead = !self.spool_takes() && self.is_ahead();
+        // What goes to disk while nothing can be sent need not wait.
+        self.ahead = (self.sends() || !self.spool_takes()) && self.is_ahead();
         self.ahead
     }
 

@@ -19,6 +19,8 @@ pub(super) struct Ending {
     pub(super) deadline: Mono,
     /// When it was asked for, first.
     pub(super) asked: Mono,
+    /// The deadline was put off, so that all is written to disk.
+    pub(super) flushed: bool,
     /// Fragments before this one are to be settled.
     pub(super) until: FragmentId,
     /// Stop for good; otherwise the stream may go on with a key frame.
@@ -40,6 +42,7 @@ impl Session {
             .map_or(deadline, |ending| ending.deadline.min(deadline));
         self.ending = Some(Ending {
             asked: self.ending.map_or(now, |ending| ending.asked),
+            flushed: self.ending.is_some_and(|ending| ending.flushed),
             deadline,
             until: self.store.next_id(),
             stop: stop || self.ending.is_some_and(|ending| ending.stop),
@@ -120,6 +123,12 @@ impl Session {
     pub(super) fn run_out_of_time(&mut self, now: Mono, ending: Ending) {
         if self.store.settled(ending.until) {
             return self.end_well(now, ending);
+        }
+        if !ending.stop && self.is_safe(now, ending.until) {
+            if ending.flushed {
+                self.end_well(now, ending);
+            }
+            return;
         }
         let missing = self.frames_kept();
         let fragments = self.store.pending().count();

@@ -124,7 +124,8 @@ pub enum Event {
     KeyFrameNeeded,
     /// What happened on disk.
     Spool(SpoolEvent),
-    /// Everything that was put before the end was asked for is PERSISTED, or told as dropped; the stream may go on.
+    /// Everything that was put before the end was asked for is PERSISTED, told as dropped, or told as left on disk
+    /// ([`SpoolEvent::Left`]); the stream may go on.
     Drained,
     /// The stream cannot go on. Once, and nothing but `Closed` comes after it.
     Failed(StreamError),

@@ -236,7 +236,9 @@ impl Session {
 
     /// Realtime: what is kept beyond the limit, since other streams of the producer need it, is dropped, oldest first.
     pub(super) fn give_back(&mut self, now: Mono) {
-        if self.is_live() && self.bytes_kept() > self.storage_limit() {
+        // What is on its way to disk is given back when it is there.
+        let writes = self.spool_takes() && self.bytes_kept() <= self.definition.storage;
+        if self.is_live() && !writes && self.bytes_kept() > self.storage_limit() {
             self.evict_for(now, 0);
         }
         self.account();
@@ -280,7 +282,6 @@ impl Session {
         // What is old goes to disk, where it may be as old as `spool-max-age` says.
         while !self.spool_takes()
             && let Some(fragment) = self.store.oldest_evictable()
-            && fragment.file.is_none()
             && fragment.is_older(self.definition.buffer_duration, newest, now)
         {
             let id = fragment.id;

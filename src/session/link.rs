@@ -124,7 +124,11 @@ impl Session {
             || self
                 .store
                 .sent_pending()
-                .map(|fragment| fragment.cost)
+                .map(|fragment| {
+                    fragment
+                        .cost
+                        .max(fragment.file.map_or(0, |file| file.bytes))
+                })
                 .sum::<u64>()
                 > self.storage_limit() / 2
     }

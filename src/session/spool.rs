@@ -5,178 +5,53 @@
 //! Belongs here: when and what. Does not belong here: files (`crate::spool`), which bytes are in memory
 //! (`crate::fragment::Store`).
 
+mod news;
+mod told;
+
 use std::time::Duration;
 
-use bytes::Bytes;
+pub use told::{SpoolEvent, SpoolStats, SpoolTask};
+pub(crate) use told::{SpoolNews, Task};
 
 use super::{Event, Output, Session, state::State};
 use crate::{
-    definition::{SpoolMode, SpoolPolicy, StreamingType, TimecodeType},
-    fragment::{DropReason, FragmentId, NEXT, SpoolFile, Spooled},
-    time::{Mono, Timecode},
+    definition::{SpoolMode, SpoolPolicy, StreamingType},
+    fragment::{DropReason, FragmentId, NEXT},
+    time::Mono,
 };
 
 /// Writes that are under way at a time: one, and one that follows it.
 const WRITES: usize = 2;
 /// Reads that are.
 const READS: usize = 2;
-/// After a failure of the disk, until it is tried again: so long, twice as long each time, at most [`LONGEST_PAUSE`].
-const PAUSE: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How often it is told how far the upload of what is on disk is.
+///
+/// ```
+/// use gstkvssink::producer::SPOOL_PROGRESS;
+///
+/// assert_eq!(SPOOL_PROGRESS.as_secs(), 10);
+/// ```
 pub const SPOOL_PROGRESS: Duration = Duration::from_secs(10);
 /// An end that takes longer has all that is not PERSISTED written, for whoever loses patience.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long an end may take longer so that all is written: NULL returns within a second after its limit.
-const LEAVING: Duration = Duration::from_millis(700);
+const LEAVING: Duration = Duration::from_millis(400);
+/// Nothing is sent before the directory was read, but for longer than this nobody waits for a disk.
+const LONGEST_OPENING: Duration = Duration::from_secs(10);
 /// What a file has beside its fragment, about: header of the stream and trailer.
 const AROUND: u64 = 4096;
-
-/// Something to do with files. They are done in order, and each but the removals is answered by [`SpoolNews`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct SpoolTask(pub(crate) Task);
-
-/// What.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Task {
-    /// Open the directory, and look what is there.
-    Open,
-    /// Write a fragment, so that it outlives a power cut.
-    Write {
-        id: FragmentId,
-        about: Spooled,
-        body: Vec<Bytes>,
-    },
-    /// Read a fragment.
-    Read { id: FragmentId, file: u64 },
-    /// It is PERSISTED, or dropped.
-    Remove { file: u64 },
-    /// The service refused it: it is kept for somebody to look at.
-    SetAside { file: u64 },
-}
-
-/// What became of a task.
-#[derive(Clone, Debug)]
-pub(crate) enum SpoolNews {
-    /// The directory is open, with what was found, and what of it is damaged: file and reason.
-    Opened {
-        fragments: Vec<(SpoolFile, Spooled)>,
-        damaged: Vec<(String, String)>,
-    },
-    /// It cannot be opened.
-    NotOpened { reason: String },
-    /// It is in this file.
-    Written { id: FragmentId, file: SpoolFile },
-    /// It is not on disk.
-    NotWritten { id: FragmentId, reason: String },
-    /// Its bytes.
-    Read { id: FragmentId, body: Bytes },
-    /// Its file is damaged, or cannot be read, and was set aside as far as possible.
-    NotRead { id: FragmentId, reason: String },
-}
-
-/// What happened with the spool.
-///
-/// ```
-/// use gstkvssink::producer::{SpoolEvent, StreamCallbacks};
-///
-/// struct Log;
-/// impl StreamCallbacks for Log {
-///     fn spool(&self, event: &SpoolEvent) {
-///         if let SpoolEvent::Failed { reason } = event {
-///             eprintln!("only memory is left: {reason}");
-///         }
-///     }
-/// }
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum SpoolEvent {
-    /// The directory is open. Fragments of an earlier run are in it, which are sent first; or none.
-    Opened {
-        /// How many.
-        fragments: u64,
-        /// Frames in them.
-        frames: u64,
-        /// Their files.
-        bytes: u64,
-    },
-    /// A fragment is on disk: it outlives a power cut.
-    Kept {
-        /// Which.
-        timecode: Timecode,
-        /// Frames in it.
-        frames: u64,
-        /// Its file.
-        bytes: u64,
-    },
-    /// A file is not sent: it is kept apart, below the spool's directory, for somebody to look at.
-    SetAside {
-        /// Its name, or the timecode of its fragment.
-        what: String,
-        /// Why.
-        reason: String,
-    },
-    /// The disk does not take, or give, what it should: memory goes on alone. Once, until it works again.
-    Failed {
-        /// What, where, and what to do.
-        reason: String,
-    },
-    /// The disk works again.
-    Restored,
-    /// How far the upload of what is on disk is; every ten seconds while there is something.
-    Progress(SpoolStats),
-    /// The stream has ended, and so much is on disk: the next one of this name and location sends it.
-    Left {
-        /// How many.
-        fragments: u64,
-        /// Frames in them.
-        frames: u64,
-        /// Their files.
-        bytes: u64,
-    },
-}
-
-/// Counters and gauges of the spool of a stream; all are 0 without one.
-///
-/// ```
-/// use gstkvssink::producer::Stats;
-///
-/// let stats = Stats::default(); // or Stream::metrics
-/// assert_eq!(stats.spool.fragments, 0);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct SpoolStats {
-    /// `opening`, `open`, `failing`; empty without a spool.
-    pub state: &'static str,
-    /// Fragments that are on disk now.
-    pub fragments: u64,
-    /// Frames in them.
-    pub frames: u64,
-    /// Their files.
-    pub bytes: u64,
-    /// From the oldest frame on disk to the newest frame of the stream.
-    pub age: Duration,
-    /// Bytes that were written a second, over the last five to six seconds.
-    pub write_rate: f64,
-    /// Fragments that were written.
-    pub fragments_written: u64,
-    /// Frames that an earlier run has left, and this one found.
-    pub frames_recovered: u64,
-    /// Frames that are on disk, after the end.
-    pub frames_left: u64,
-    /// Files that were set aside.
-    pub set_aside: u64,
-    /// Times that the disk failed.
-    pub failures: u64,
-}
 
 /// The spool of a session.
 pub(super) struct Spooling {
     at: At,
+    /// Nothing is written until then: the disk failed.
+    paused: Option<Mono>,
+    /// Nothing is read until then, and the fragment that could not be, how often.
+    unread: Option<(Mono, FragmentId, u32)>,
     /// Failures since the last success.
     failed: u32,
+    /// Frames that were told as left.
+    told_left: u64,
     writing: usize,
     writing_bytes: u64,
     reading: usize,
@@ -190,21 +65,36 @@ pub(super) struct Spooling {
 enum At {
     /// Nobody asked for it yet.
     New,
-    /// What is there is not known yet. Nothing is sent before.
-    Opening,
+    /// What is there is not known yet. Nothing is sent before, for the first time.
+    Opening {
+        since: Mono,
+        first: bool,
+    },
     Open,
     /// Tried again then.
-    Failing {
+    NotOpened {
         retry: Mono,
-        was_open: bool,
     },
+    /// Nobody does what is asked for.
+    Gone,
+}
+
+/// What failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    Open,
+    Write,
+    Read,
 }
 
 impl Default for Spooling {
     fn default() -> Self {
         Self {
             at: At::New,
+            paused: None,
+            unread: None,
             failed: 0,
+            told_left: 0,
             writing: 0,
             writing_bytes: 0,
             reading: 0,
@@ -218,8 +108,11 @@ impl Default for Spooling {
 impl Session {
     /// What an earlier run has left is not known yet: nothing may be sent before it, and nothing is over.
     pub(super) fn spool_opens(&self) -> bool {
-        let at = self.spool.as_ref().map(|spool| spool.at);
-        matches!(at, Some(At::New | At::Opening))
+        match self.spool.as_ref().map(|spool| spool.at) {
+            Some(At::New) => true,
+            Some(At::Opening { since, first: true }) => since + LONGEST_OPENING > self.seen,
+            _ => false,
+        }
     }
 
     /// What memory does not hold goes to disk.
@@ -233,24 +126,18 @@ impl Session {
         let Some(spool) = &mut self.spool else {
             return;
         };
-        let useless = self.store.take_useless_files();
-        match spool.at {
-            _ if matches!(self.state, State::Stopped) => {}
-            At::New => {
-                spool.at = At::Opening;
-                self.ask(Task::Open);
-            }
-            At::Failing { retry, was_open } if retry <= now => {
-                spool.at = if was_open { At::Open } else { At::Opening };
-                if !was_open {
-                    self.ask(Task::Open);
-                }
-            }
-            _ => {}
+        let first = spool.at == At::New;
+        let opens = match spool.at {
+            _ if matches!(self.state, State::Stopped) => false,
+            At::New => true,
+            At::NotOpened { retry } => retry <= now,
+            _ => false,
+        };
+        if opens {
+            spool.at = At::Opening { since: now, first };
+            self.ask(Task::Open);
         }
-        for file in useless {
-            self.ask(Task::Remove { file: file.number });
-        }
+        self.remove_useless();
         if self.is_stopped() {
             return;
         }
@@ -262,7 +149,7 @@ impl Session {
             self.write_some(now);
             self.unload_some();
             self.drop_aged(now);
-            self.read_some();
+            self.read_some(now);
             self.tell_progress(now);
         }
         self.leave_when_written(now);
@@ -271,10 +158,15 @@ impl Session {
     /// When the spool is to be looked at again, whatever else happens.
     pub(super) fn spool_due(&self) -> Option<(Mono, &'static str)> {
         let spool = self.spool.as_ref().filter(|_| !self.is_stopped())?;
+        let unread = spool.unread.map(|(until, ..)| until);
         let retry = match spool.at {
-            At::Failing { retry, .. } => Some((retry, "spool, after a failure")),
+            At::NotOpened { retry } => Some(retry),
+            At::Open => [spool.paused, unread].into_iter().flatten().min(),
+            At::Opening { since, first: true } => Some(since + LONGEST_OPENING),
             _ => None,
         };
+        let retry = retry.filter(|at| *at > self.seen);
+        let retry = retry.map(|at| (at, "spool, after a failure"));
         let flush = self.ending.map(|ending| ending.asked + PATIENCE);
         let flush = flush.filter(|at| *at > self.seen && spool.at == At::Open);
         let progress = spool.progress.filter(|_| spool.at == At::Open);
@@ -297,9 +189,10 @@ impl Session {
     /// All that is kept is written: the end takes too long, or nothing follows.
     fn flushes(&self, now: Mono) -> bool {
         matches!(self.state, State::Leaving { .. })
-            || self
-                .ending
-                .is_some_and(|ending| ending.asked + PATIENCE <= now)
+            || self.ending.is_some_and(|ending| {
+                // Whoever sends may well be done before.
+                !self.sends() || ending.asked + PATIENCE <= now
+            })
     }
 
     fn write_some(&mut self, now: Mono) {
@@ -307,11 +200,19 @@ impl Session {
             return;
         };
         let (max, policy, mode) = (definition.max_bytes, definition.policy, definition.mode);
-        let blocks = policy == SpoolPolicy::Block;
+        // Who can wait loses nothing.
+        let blocks = policy == SpoolPolicy::Block || !self.is_live();
         let all = mode == SpoolMode::Always || self.flushes(now);
+        if let Some(spool) = &mut self.spool
+            && spool.paused.is_some_and(|until| until <= now)
+        {
+            spool.paused = None;
+        }
         while let Some(spool) = &self.spool
-            && spool.writing < WRITES
-            && (all || self.is_more_than_half())
+            && spool.paused.is_none()
+            // After a failure one shows whether it works again, whether memory needs it or not.
+            && spool.writing < if spool.failed > 0 { 1 } else { WRITES }
+            && (all || spool.failed > 0 || self.is_more_than_half())
             && let Some(oldest) = self.store.oldest_unfiled()
         {
             let (id, size) = (oldest.id, oldest.cost + AROUND);
@@ -324,6 +225,8 @@ impl Session {
                     _ => return,
                 }
             }
+            // In their order, so that there is room.
+            self.remove_useless();
             let Some((about, body)) = self.store.write(id) else {
                 return;
             };
@@ -344,7 +247,7 @@ impl Session {
         while self.bytes_kept() > self.storage_limit() / 2 && self.store.unload(spared) {}
     }
 
-    fn sends(&self) -> bool {
+    pub(super) fn sends(&self) -> bool {
         matches!(self.state, State::Opening(_) | State::Streaming(_))
     }
 
@@ -377,7 +280,12 @@ impl Session {
         }
     }
 
-    fn read_some(&mut self) {
+    fn read_some(&mut self, now: Mono) {
+        if let Some(spool) = &mut self.spool
+            && spool.unread.is_some_and(|(until, ..)| until > now)
+        {
+            return;
+        }
         if !self.sends() {
             return;
         }
@@ -397,6 +305,7 @@ impl Session {
 
     fn tell_progress(&mut self, now: Mono) {
         let any = self.store.filed().next().is_some();
+        let sends = self.sends();
         let Some(spool) = &mut self.spool else {
             return;
         };
@@ -406,6 +315,10 @@ impl Session {
             Some(at) if at <= now => {
                 spool.progress = Some(now + SPOOL_PROGRESS);
                 let stats = self.spool_stats(now);
+                if sends && stats.fragments <= NEXT {
+                    // It is not behind: what is there waits for its ack.
+                    return;
+                }
                 self.tell_spool(SpoolEvent::Progress(stats));
             }
             _ => {}
@@ -421,7 +334,7 @@ impl Session {
         let newest = self.store.newest().unwrap_or_default();
         SpoolStats {
             state: match spool.at {
-                At::New | At::Opening => "opening",
+                At::New | At::Opening { .. } => "opening",
                 At::Open if spool.failed == 0 => "open",
                 _ => "failing",
             },
@@ -438,140 +351,6 @@ impl Session {
         }
     }
 
-    /// What became of a task.
-    pub(super) fn spool_news(&mut self, now: Mono, news: &SpoolNews) {
-        let Some(spool) = &mut self.spool else {
-            return;
-        };
-        match news {
-            SpoolNews::Opened { fragments, damaged } => {
-                spool.at = At::Open;
-                self.works_again();
-                self.recover(now, fragments);
-                for (what, reason) in damaged {
-                    self.set_aside(what.clone(), reason.clone());
-                }
-            }
-            SpoolNews::NotOpened { reason } => self.spool_failed(now, reason, false),
-            SpoolNews::Written { id, file } => {
-                spool.writing = spool.writing.saturating_sub(1);
-                spool.writing_bytes = match spool.writing {
-                    0 => 0,
-                    _ => spool.writing_bytes.saturating_sub(file.bytes),
-                };
-                spool.stats.fragments_written += 1;
-                spool.written.add(now, file.bytes);
-                self.works_again();
-                if !self.store.written(*id, *file) {
-                    return self.ask(Task::Remove { file: file.number });
-                }
-                if let Some(fragment) = self.store.get(*id) {
-                    let kept = SpoolEvent::Kept {
-                        timecode: fragment.timecode,
-                        frames: fragment.frames,
-                        bytes: file.bytes,
-                    };
-                    self.tell_spool(kept);
-                }
-            }
-            SpoolNews::NotWritten { id, reason } => {
-                spool.writing = spool.writing.saturating_sub(1);
-                if spool.writing == 0 {
-                    spool.writing_bytes = 0;
-                }
-                self.store.let_be(*id);
-                self.spool_failed(now, reason, true);
-            }
-            SpoolNews::Read { id, body } => {
-                spool.reading = spool.reading.saturating_sub(1);
-                self.store.read(*id, body.clone());
-            }
-            SpoolNews::NotRead { id, reason } => {
-                spool.reading = spool.reading.saturating_sub(1);
-                // It stays where it is, or was set aside: nothing waits for it.
-                if self.store.take_file(*id).is_some() {
-                    let what = self.store.get(*id).map(|fragment| fragment.timecode);
-                    let what = what.map_or(String::new(), |timecode| timecode.to_string());
-                    self.evict(now, *id, DropReason::Spool);
-                    self.set_aside(what, reason.clone());
-                }
-            }
-        }
-    }
-
-    fn set_aside(&mut self, what: String, reason: String) {
-        if let Some(spool) = &mut self.spool {
-            spool.stats.set_aside += 1;
-        }
-        self.tell_spool(SpoolEvent::SetAside { what, reason });
-    }
-
-    fn works_again(&mut self) {
-        if let Some(spool) = &mut self.spool
-            && std::mem::take(&mut spool.failed) > 0
-        {
-            self.tell_spool(SpoolEvent::Restored);
-        }
-    }
-
-    fn spool_failed(&mut self, now: Mono, reason: &str, was_open: bool) {
-        let Some(spool) = &mut self.spool else {
-            return;
-        };
-        let pause = PAUSE.saturating_mul(1 << spool.failed.min(6));
-        spool.at = At::Failing {
-            retry: now + pause.min(LONGEST_PAUSE),
-            was_open,
-        };
-        spool.failed += 1;
-        spool.stats.failures += 1;
-        if spool.failed == 1 {
-            let reason = reason.to_owned();
-            self.tell_spool(SpoolEvent::Failed { reason });
-        }
-    }
-
-    /// What an earlier run has left is sent first.
-    fn recover(&mut self, now: Mono, found: &[(SpoolFile, Spooled)]) {
-        if self.is_over() {
-            return;
-        }
-        if !found.is_empty() && self.state.link().is_some() {
-            self.drop_link();
-            self.enter(State::Ready);
-        }
-        // Another epoch where time does not go on: its timecodes need a session of their own. Those of this run count from 0.
-        let is_relative = self.definition.timecode_type == TimecodeType::Relative;
-        let mut epoch = u32::MAX;
-        let mut before: Option<&Spooled> = None;
-        let fragments: Vec<_> = found
-            .iter()
-            .map(|(file, about)| {
-                if let Some(before) = before
-                    && (about.timecode <= before.timecode
-                        || (is_relative && about.start != before.start))
-                {
-                    epoch -= 1;
-                }
-                before = Some(about);
-                (*file, epoch, about.clone())
-            })
-            .collect();
-        let frames = found.iter().map(|(_, about)| about.frames).sum();
-        let bytes = found.iter().map(|(file, _)| file.bytes).sum();
-        if !fragments.is_empty() {
-            self.store.restore(now, fragments);
-        }
-        if let Some(spool) = &mut self.spool {
-            spool.stats.frames_recovered += frames;
-        }
-        self.tell_spool(SpoolEvent::Opened {
-            fragments: found.len() as u64,
-            frames,
-            bytes,
-        });
-    }
-
     /// A refused fragment keeps its file, apart from the others.
     pub(super) fn set_refused_aside(&mut self, id: FragmentId, error_id: u32) {
         if let Some(file) = self.store.take_file(id) {
@@ -584,10 +363,18 @@ impl Session {
 
     /// Before the end: what is not PERSISTED is written. False: there is nothing to write, or it cannot be.
     pub(super) fn leaves(&mut self, now: Mono, outcome: &Result<(), super::StreamError>) -> bool {
-        if !self.spool_takes() || matches!(self.state, State::Leaving { .. }) {
+        let is_open = self
+            .spool
+            .as_ref()
+            .is_some_and(|spool| spool.at == At::Open);
+        if !is_open || matches!(self.state, State::Leaving { .. }) {
             return false;
         }
         self.end_fragment();
+        // Though it failed before: it is the last chance.
+        if let Some(spool) = &mut self.spool {
+            spool.paused = None;
+        }
         if !self.is_writing() && self.store.oldest_unfiled().is_none() {
             return false;
         }
@@ -608,8 +395,8 @@ impl Session {
         let State::Leaving { until, .. } = &self.state else {
             return;
         };
-        let is_done = !self.is_writing() && self.store.oldest_unfiled().is_none();
-        if is_done || *until <= now || !self.spool_takes() {
+        // What could be written has been asked for.
+        if !self.is_writing() || *until <= now {
             self.leave(now);
         }
     }
@@ -634,14 +421,52 @@ impl Session {
         if let Some(spool) = &mut self.spool {
             spool.stats.frames_left += frames;
         }
-        if fragments > 0 {
+        self.tell_left([fragments, frames, bytes]);
+        frames
+    }
+
+    /// An end that is not for good runs out of time: what is on disk is safe, so whoever waits may go on. False: not all is
+    /// there. It has a moment more for it.
+    pub(super) fn is_safe(&mut self, now: Mono, until: FragmentId) -> bool {
+        if !self.spool_takes() {
+            return false;
+        }
+        if let Some(ending) = &mut self.ending
+            && !ending.flushed
+        {
+            (ending.flushed, ending.deadline) = (true, now + LEAVING);
+            return true;
+        }
+        let is_safe = self.store.is_filed(until);
+        if is_safe {
+            let frames = self.store.filed().map(|fragment| fragment.frames).sum();
+            let fragments = self.store.filed().count() as u64;
+            self.tell_left([fragments, frames, self.store.on_disk()]);
+        }
+        is_safe
+    }
+
+    fn tell_left(&mut self, [fragments, frames, bytes]: [u64; 3]) {
+        if let Some(spool) = &mut self.spool
+            && fragments > 0
+            && std::mem::replace(&mut spool.told_left, frames) != frames
+        {
             self.tell_spool(SpoolEvent::Left {
                 fragments,
                 frames,
                 bytes,
             });
         }
-        frames
+    }
+
+    fn remove_useless(&mut self) {
+        let useless = self.store.take_useless_files();
+        if self.spool.as_ref().is_none_or(|spool| spool.at == At::Gone) {
+            return;
+        }
+        for file in useless {
+            self.ask(Task::Remove { file: file.number });
+        }
     }
 
     /// Whether a live stream keeps on disk what memory cannot hold, or its age would drop.

@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     sends: bool,
     /// It polls then in any case.
     due: Option<Mono>,
+    /// Something waits to be written to disk.
+    unwritten: bool,
 }
 
 impl Plan {
@@ -36,7 +38,8 @@ impl Plan {
             (after, _) => after.is_some(),
         };
         let is_late = after.due.is_some_and(|due| due <= now);
-        self.sends && after.sends && !is_earlier && !is_late
+        let is_to_write = after.unwritten && !self.unwritten;
+        self.sends && after.sends && !is_earlier && !is_late && !is_to_write
     }
 }
 
@@ -61,6 +64,7 @@ impl Session {
         Plan {
             sends: self.outputs.is_empty() && self.wants_transmit(),
             due: self.due().map(|(at, _)| at),
+            unwritten: self.spool_takes() && self.store.oldest_unfiled().is_some(),
         }
     }
 }
@@ -72,7 +76,11 @@ mod tests {
     #[test]
     fn whoever_sends_anyway_need_not_be_told_unless_something_is_due_earlier() {
         let at = |secs| Some(Mono::from_secs(secs));
-        let plan = |sends, due| Plan { sends, due };
+        let plan = |sends, due| Plan {
+            sends,
+            due,
+            unwritten: false,
+        };
         for (before, now, covered) in [
             (plan(true, at(5)), plan(true, at(5)), true),
             (plan(true, at(5)), plan(true, at(6)), true),

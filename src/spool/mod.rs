@@ -282,7 +282,13 @@ impl<D: Disk> Spool<D> {
         Ok(())
     }
 
+    /// Bytes of the file of this fragment.
+    pub(crate) fn length(&self, id: SpoolId) -> Option<u64> {
+        self.index.get(&id).map(|entry| entry.known.length)
+    }
+
     /// Bytes of the files of fragments, without those that were set aside.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -22,6 +22,8 @@ pub(crate) struct SpoolFile {
 
 /// Chunks of a fragment that was read from its file begin with so many bytes.
 const HEAD: usize = 64;
+/// And have so many: what is on its way to the wire holds little of the store.
+const PIECE: usize = 256 << 10;
 /// Fragments that are to be sent next, and so are read, and stay in memory.
 pub(crate) const NEXT: u64 = 2;
 
@@ -96,11 +98,20 @@ impl Store {
         self.pending().filter(|fragment| fragment.file.is_some())
     }
 
-    /// The oldest of them that may be taken out: it is not half sent.
+    /// All fragments before this one are settled, or have a file.
+    pub(crate) fn is_filed(&self, before: FragmentId) -> bool {
+        let mut those = self.pending().take_while(|fragment| fragment.id < before);
+        those.all(|fragment| fragment.file.is_some())
+    }
+
+    /// The oldest of them that may be taken out: it is not half sent; rather one that was not sent than one whose ack may be on
+    /// its way.
     pub(crate) fn oldest_filed_evictable(&self) -> Option<FragmentId> {
         let half_sent = (!self.at_boundary()).then_some(self.cursor.fragment);
         let mut ids = self.filed().map(|fragment| fragment.id);
-        ids.find(|id| Some(id.0) != half_sent)
+        let first = ids.find(|id| Some(id.0) != half_sent)?;
+        let unsent = |id: &FragmentId| id.0 >= self.cursor.fragment && Some(id.0) != half_sent;
+        Some([first].into_iter().chain(ids).find(unsent).unwrap_or(first))
     }
 
     /// The oldest complete fragment without a file, of which none is being written.
@@ -190,15 +201,13 @@ impl Store {
         };
         fragment.busy = false;
         fragment.away = false;
-        let head = body.split_to(body.len().min(HEAD));
-        let block = Block {
-            head,
-            payload: body,
-        };
-        fragment.cost = block.cost();
-        let cost = fragment.cost;
-        fragment.blocks = vec![block];
-        self.bytes += cost;
+        while !body.is_empty() {
+            let mut payload = body.split_to(body.len().min(PIECE));
+            let head = payload.split_to(payload.len().min(HEAD));
+            fragment.blocks.push(Block { head, payload });
+        }
+        fragment.cost = fragment.blocks.iter().map(Block::cost).sum();
+        self.bytes += fragment.cost;
     }
 
     /// Takes the bytes of a fragment out of memory that are in its file, too: of the newest that is not half sent, nor one of

@@ -25,6 +25,10 @@ pub(super) struct Disk {
     /// Parts of the tasks that fail.
     fails: f64,
     unreadable: f64,
+    /// It is full.
+    unwritable: bool,
+    /// Part of what cannot be read that never can.
+    damaged: f64,
     free: Mono,
     writes: u64,
 }
@@ -68,7 +72,7 @@ impl World {
                     .collect(),
                 damaged: Vec::new(),
             },
-            Task::Write { id, .. } if fails => SpoolNews::NotWritten {
+            Task::Write { id, .. } if fails || self.disk.unwritable => SpoolNews::NotWritten {
                 id,
                 reason: reason(),
             },
@@ -87,11 +91,15 @@ impl World {
             Task::Read { id, file } => {
                 let body = self.disk.files[&file].1.clone();
                 if self.chance(self.disk.unreadable) {
-                    self.disk.refused.insert(file, body);
-                    self.disk.files.remove(&file);
+                    let is_damaged = self.chance(self.disk.damaged);
+                    if is_damaged {
+                        self.disk.refused.insert(file, body);
+                        self.disk.files.remove(&file);
+                    }
                     SpoolNews::NotRead {
                         id,
                         reason: reason(),
+                        is_damaged,
                     }
                 } else {
                     let body = body.into();
@@ -125,6 +133,7 @@ impl World {
         next.disk = Disk {
             fails: 0.0,
             unreadable: 0.0,
+            unwritable: false,
             free: Mono::ZERO,
             ..self.disk.clone()
         };
@@ -159,6 +168,7 @@ pub(super) fn wild(world_seed: u64, definition: &mut StreamDefinition) -> Disk {
     Disk {
         fails: rate(0.3),
         unreadable: rate(0.1),
+        damaged: rate(1.0),
         slowest_ms: dice.u64(0..1000),
         ..Disk::default()
     }
@@ -328,7 +338,7 @@ fn a_refused_fragment_is_set_aside() {
 fn a_file_that_cannot_be_read_holds_nothing_up() {
     let mut world = camera(SpoolMode::Overflow).away(5, 100);
     world.run_for(secs(90));
-    world.disk.unreadable = 0.3;
+    (world.disk.unreadable, world.disk.damaged) = (0.3, 0.5);
     world.run_for(secs(60));
     assert_eq!(world.drain(), Ok(()));
     let lost = world.dropped(DropReason::Spool);
@@ -381,4 +391,62 @@ fn two_hours_of_outage_are_caught_up_with_most_of_the_link() {
     assert_eq!(world.drain(), Ok(()));
     assert_eq!(world.missing(), Vec::<u64>::new());
     assert_eq!(world.stats().frames_dropped(), 0);
+}
+
+#[test]
+fn an_end_that_cannot_wait_for_the_service_is_reached_when_all_is_on_disk() {
+    let mut world = camera(SpoolMode::Overflow).away(5, 200);
+    world.run_for(secs(60));
+    assert_eq!(world.end(secs(10), false), Ok(()));
+    assert_eq!(world.told_times(|event| *event == Event::Drained), 1);
+    assert_eq!(
+        told(&world, |event| matches!(event, SpoolEvent::Left { .. })),
+        1
+    );
+    let before = world.disk.frames().len();
+    assert!(before > 500, "{before}");
+    // It goes on, and everything arrives when there is a service.
+    world.run_for(secs(300));
+    assert_eq!(world.drain(), Ok(()));
+    // The end was in the middle of a fragment: what followed needed a key frame.
+    let lost = world.dropped(DropReason::NoKeyFrame);
+    assert_eq!(world.stats().frames_dropped(), lost);
+    assert_eq!(world.missing().len() as u64, lost);
+}
+
+#[test]
+fn a_disk_that_is_full_gives_what_is_on_it() {
+    let mut world = camera(SpoolMode::Overflow).away(5, 300);
+    world.run_for(secs(250));
+    let before = world.stats().spool.fragments;
+    assert!(before > 50);
+    world.disk.unwritable = true;
+    world.run_for(secs(200));
+    let stats = world.stats();
+    assert!(stats.spool.fragments < before / 2, "{:?}", stats.spool);
+    assert_eq!(
+        told(&world, |event| matches!(event, SpoolEvent::Failed { .. })),
+        1
+    );
+    world.run_for(secs(300));
+    assert_eq!(world.drain(), Ok(()));
+    let lost: BTreeSet<_> = world.missing().into_iter().collect();
+    assert_eq!(lost.len() as u64, world.dropped(DropReason::Storage));
+}
+
+#[test]
+fn a_thread_that_has_gone_leaves_what_is_on_disk_to_the_next_run() {
+    let mut world = camera(SpoolMode::Overflow).away(5, 100);
+    world.run_for(secs(90));
+    let on_disk = world.disk.frames();
+    let reason = "a fault".to_owned();
+    let gone = SpoolNews::Gone { reason };
+    world.session.handle_spool(world.now, &gone);
+    world.run_for(secs(100));
+    assert_eq!(world.drain(), Ok(()));
+    assert!(world.missing().len() as u64 > world.stats().frames_dropped());
+    assert!(world.disk.frames().is_superset(&on_disk));
+    let mut next = world.rises_again();
+    assert_eq!(next.drain(), Ok(()));
+    assert!(next.service.frames().is_superset(&on_disk));
 }
