@@ -37,10 +37,13 @@ pub enum SpoolMode {
 pub enum SpoolPolicy {
     /// The oldest fragments go.
     #[default]
-    #[enum_value(name = "Drop the oldest fragments", nick = "drop-oldest")]
+    #[enum_value(
+        name = "Drop the oldest fragments; an offline source waits",
+        nick = "drop-oldest"
+    )]
     DropOldest = 0,
-    /// Offline sources wait.
-    #[enum_value(name = "Wait (offline)", nick = "block")]
+    /// What is on disk stays; offline sources wait.
+    #[enum_value(name = "Keep what is on disk; an offline source waits", nick = "block")]
     Block = 1,
 }
 

@@ -130,6 +130,7 @@ impl World {
     pub(super) fn rises_again(&mut self) -> Self {
         let definition = self.session.definition.clone();
         let mut next = Self::with(self.seed, |new| *new = definition);
+        next.session.definition.restart_on_error = true;
         next.disk = Disk {
             fails: 0.0,
             unreadable: 0.0,
