@@ -111,7 +111,8 @@ pub enum SpoolEvent {
     Restored,
     /// How far the upload of what is on disk is; every ten seconds while there is something.
     Progress(SpoolStats),
-    /// The stream has ended, and so much is on disk: the next one of this name and location sends it.
+    /// An end was reached though so much is only on disk: if the stream does not go on, the next one of this name and location
+    /// sends it.
     Left {
         /// How many.
         fragments: u64,
