@@ -495,7 +495,8 @@ impl World {
                 assert!(!self.closed, "{event:?} after Closed");
                 self.closed = matches!(event, Event::Closed(_));
             }
-            Output::Wait { .. } => {}
+            // No spool is defined.
+            Output::Spool(_) | Output::Wait { .. } => {}
         }
     }
 

@@ -451,3 +451,20 @@ fn a_thread_that_has_gone_leaves_what_is_on_disk_to_the_next_run() {
     assert_eq!(next.drain(), Ok(()));
     assert!(next.service.frames().is_superset(&on_disk));
 }
+
+#[test]
+fn what_an_earlier_run_has_left_does_not_end_this_one_whatever_is_wrong_with_it() {
+    let mut world = camera(SpoolMode::Always).away(5, 600);
+    world.run_for(secs(60));
+    let left = world.disk.frames();
+    let mut next = world.rises_again();
+    (next.faults.fatal_ack, next.bytes_per_second) = (1.0, 1000);
+    next.run_for(secs(600));
+    assert!(!next.session.is_stopped());
+    assert!(next.dropped(DropReason::Rejected) > 0 && !next.disk.refused.is_empty());
+    next.faults.fatal_ack = 0.0;
+    assert_eq!(next.drain(), Ok(()));
+    let mut safe = next.service.frames();
+    safe.extend(next.disk.refused.values().flat_map(|body| frames(body)));
+    assert!(safe.is_superset(&left));
+}
