@@ -297,18 +297,17 @@ impl Session {
             }
             action => action,
         };
-        if action == Action::Skip {
-            if let Some((fragment, timecode)) = fragment
-                && self.store.refused(fragment).is_some_and(|times| times > 1)
-            {
-                self.set_refused_aside(fragment, id);
-                let frames = self.evict(now, fragment, DropReason::Rejected);
-                self.tell(Event::FragmentSkipped {
-                    timecode,
-                    error_id: id,
-                    frames,
-                });
-            }
+        if action == Action::Skip
+            && let Some((fragment, timecode)) = fragment
+            && self.store.refused(fragment).is_some_and(|times| times > 1)
+        {
+            self.set_refused_aside(fragment, id);
+            let frames = self.evict(now, fragment, DropReason::Rejected);
+            self.tell(Event::FragmentSkipped {
+                timecode,
+                error_id: id,
+                frames,
+            });
         }
         self.act(now, action, &failure, ack.error_id);
     }
