@@ -5,6 +5,7 @@
 //! Belongs here: when and what. Does not belong here: files (`crate::spool`), which bytes are in memory
 //! (`crate::fragment::Store`).
 
+mod leave;
 mod news;
 mod told;
 
@@ -358,104 +359,6 @@ impl Session {
             let what = timecode.map_or(String::new(), |timecode| timecode.to_string());
             self.ask(Task::SetAside { file: file.number });
             self.set_aside(what, format!("the service refused it twice ({error_id})"));
-        }
-    }
-
-    /// Before the end: what is not PERSISTED is written. False: there is nothing to write, or it cannot be.
-    pub(super) fn leaves(&mut self, now: Mono, outcome: &Result<(), super::StreamError>) -> bool {
-        let is_open = self
-            .spool
-            .as_ref()
-            .is_some_and(|spool| spool.at == At::Open);
-        if !is_open || matches!(self.state, State::Leaving { .. }) {
-            return false;
-        }
-        self.end_fragment();
-        // Though it failed before: it is the last chance.
-        if let Some(spool) = &mut self.spool {
-            spool.paused = None;
-        }
-        if !self.is_writing() && self.store.oldest_unfiled().is_none() {
-            return false;
-        }
-        self.drop_link();
-        self.ending = None;
-        self.enter(State::Leaving {
-            until: now + LEAVING,
-            outcome: Box::new(outcome.clone()),
-        });
-        true
-    }
-
-    fn is_writing(&self) -> bool {
-        self.spool.as_ref().is_some_and(|spool| spool.writing > 0)
-    }
-
-    fn leave_when_written(&mut self, now: Mono) {
-        let State::Leaving { until, .. } = &self.state else {
-            return;
-        };
-        // What could be written has been asked for.
-        if !self.is_writing() || *until <= now {
-            self.leave(now);
-        }
-    }
-
-    /// The end, whether all is written or not.
-    pub(super) fn leave(&mut self, now: Mono) {
-        if let State::Leaving { outcome, .. } = &self.state {
-            let outcome = (**outcome).clone();
-            self.stop(now, outcome);
-        }
-    }
-
-    /// After the end fragments that have a file stay there. How many frames they have.
-    pub(super) fn leave_files(&mut self) -> u64 {
-        let filed: Vec<_> = self.store.filed().map(|fragment| fragment.id).collect();
-        let fragments = filed.len() as u64;
-        let (mut frames, mut bytes) = (0, 0);
-        for id in filed {
-            bytes += self.store.take_file(id).map_or(0, |file| file.bytes);
-            frames += self.store.evict(id).map_or(0, |eviction| eviction.frames);
-        }
-        if let Some(spool) = &mut self.spool {
-            spool.stats.frames_left += frames;
-        }
-        self.tell_left([fragments, frames, bytes]);
-        frames
-    }
-
-    /// An end that is not for good runs out of time: what is on disk is safe, so whoever waits may go on. False: not all is
-    /// there. It has a moment more for it.
-    pub(super) fn is_safe(&mut self, now: Mono, until: FragmentId) -> bool {
-        if !self.spool_takes() {
-            return false;
-        }
-        if let Some(ending) = &mut self.ending
-            && !ending.flushed
-        {
-            (ending.flushed, ending.deadline) = (true, now + LEAVING);
-            return true;
-        }
-        let is_safe = self.store.is_filed(until);
-        if is_safe {
-            let frames = self.store.filed().map(|fragment| fragment.frames).sum();
-            let fragments = self.store.filed().count() as u64;
-            self.tell_left([fragments, frames, self.store.on_disk()]);
-        }
-        is_safe
-    }
-
-    fn tell_left(&mut self, [fragments, frames, bytes]: [u64; 3]) {
-        if let Some(spool) = &mut self.spool
-            && fragments > 0
-            && std::mem::replace(&mut spool.told_left, frames) != frames
-        {
-            self.tell_spool(SpoolEvent::Left {
-                fragments,
-                frames,
-                bytes,
-            });
         }
     }
 
