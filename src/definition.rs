@@ -7,7 +7,7 @@ mod spool;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-pub use spool::{MIN_SPOOL, SpoolDefinition, SpoolMode, SpoolPolicy};
+pub use spool::{MIN_SPOOL, SpoolDefinition, SpoolMode, SpoolOrder, SpoolPolicy};
 
 /// Longest media type list of a stream, in bytes (kvs-facts §2; producer SDK limits).
 pub const MAX_CONTENT_TYPE: usize = 128;

@@ -141,7 +141,6 @@ impl Kept {
             last: self.at,
             began: Mono::ZERO,
             arrived: Mono::ZERO,
-            persisted: false,
             refused: 0,
             sent: 0,
             file: None,

@@ -48,6 +48,25 @@ pub enum SpoolPolicy {
     Block,
 }
 
+/// In which order a live stream is sent that is behind. Offline sources are sent oldest first in any case.
+///
+/// ```
+/// use gstkvssink::producer::SpoolOrder;
+///
+/// assert_eq!(SpoolOrder::default(), SpoolOrder::OldestFirst);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpoolOrder {
+    /// In the order of its frames: it is live again when all is sent.
+    #[default]
+    OldestFirst,
+    /// A stream that is behind for more than 30 s goes on with its newest fragment, and the link sends the backlog in turns of 10 s
+    /// between live fragments, oldest first. Then live media comes some 10 s late, each turn is a session (a PutMedia request) of
+    /// its own, and the service gets media out of its order; it is stored by its timecodes.
+    LiveFirst,
+}
+
 /// Where and how a stream keeps fragments on disk.
 ///
 /// ```
@@ -76,6 +95,8 @@ pub struct SpoolDefinition {
     pub max_age: Duration,
     /// What happens at `max_bytes`.
     pub policy: SpoolPolicy,
+    /// What is sent first when the stream is behind.
+    pub order: SpoolOrder,
 }
 
 impl SpoolDefinition {
@@ -93,6 +114,7 @@ impl SpoolDefinition {
             max_bytes: 4 << 30,
             max_age: Duration::ZERO,
             policy: SpoolPolicy::default(),
+            order: SpoolOrder::default(),
         }
     }
 

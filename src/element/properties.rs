@@ -18,7 +18,7 @@ use super::{
         DEFAULT_CREDENTIAL_PATH, DEFAULT_STREAM_NAME, DEFAULT_TRACK_NAME, FILE_ENDS_NOW, Settings,
     },
     signals,
-    spool::{SpoolMode, SpoolPolicy},
+    spool::{SpoolMode, SpoolOrder, SpoolPolicy},
 };
 use crate::{
     net::{DEFAULT_REGION, DEFAULT_USER_AGENT},
@@ -139,6 +139,9 @@ pub struct KvsSink {
     #[property(name = "spool-policy", nick = "Spool policy",
         blurb = "What happens when spool-max-bytes are on disk",
         get, set, type = SpoolPolicy, member = spool_policy, builder(SpoolPolicy::DropOldest).mutable_ready())]
+    #[property(name = "spool-order", nick = "Spool order",
+        blurb = "What is sent first when the stream is behind (not offline)",
+        get, set, type = SpoolOrder, member = spool_order, builder(SpoolOrder::OldestFirst).mutable_ready())]
     #[property(name = "spool-max-bytes", nick = "Spool size",
         blurb = "Bound of the media on disk, in bytes; at least 50 MiB",
         get, set, type = u64, member = spool_max_bytes, default = 4 << 30, mutable_ready)]

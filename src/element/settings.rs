@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, num::NonZero, path::PathBuf, time::Duration};
 
 use super::{
     StreamingType, TimestampSource, iot_certificate,
-    spool::{SpoolMode, SpoolPolicy},
+    spool::{SpoolMode, SpoolOrder, SpoolPolicy},
 };
 use crate::{
     definition::{
@@ -66,6 +66,7 @@ pub(super) struct Settings {
     pub(super) spool_location: Option<String>,
     pub(super) spool_mode: SpoolMode,
     pub(super) spool_policy: SpoolPolicy,
+    pub(super) spool_order: SpoolOrder,
     pub(super) spool_max_bytes: u64,
     pub(super) spool_max_age_s: u32,
     pub(super) max_latency_s: u32,
@@ -138,6 +139,7 @@ impl Default for Settings {
             spool_location: None,
             spool_mode: SpoolMode::Overflow,
             spool_policy: SpoolPolicy::DropOldest,
+            spool_order: SpoolOrder::OldestFirst,
             spool_max_bytes: 4 << 30,
             spool_max_age_s: 0,
             max_latency_s: 60,
@@ -177,6 +179,10 @@ impl Settings {
         spool.policy = match self.spool_policy {
             SpoolPolicy::DropOldest => definition::SpoolPolicy::DropOldest,
             SpoolPolicy::Block => definition::SpoolPolicy::Block,
+        };
+        spool.order = match self.spool_order {
+            SpoolOrder::OldestFirst => definition::SpoolOrder::OldestFirst,
+            SpoolOrder::LiveFirst => definition::SpoolOrder::LiveFirst,
         };
         spool.max_bytes = self.spool_max_bytes;
         spool.max_age = Duration::from_secs(self.spool_max_age_s.into());

@@ -47,6 +47,24 @@ pub enum SpoolPolicy {
     Block = 1,
 }
 
+/// What is sent first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstKvsSinkSpoolOrder")]
+#[non_exhaustive]
+pub enum SpoolOrder {
+    /// All in the order of its frames.
+    #[default]
+    #[enum_value(name = "All in its order", nick = "oldest-first")]
+    OldestFirst = 0,
+    /// Live media, and the backlog in turns with it.
+    #[enum_value(
+        name = "Live media, and the backlog in turns with it",
+        nick = "live-first"
+    )]
+    LiveFirst = 1,
+}
+
 /// The gauges and counters, for `stats` and `kvs-spool`.
 pub(super) fn structure(name: &str, stats: &SpoolStats) -> gst::Structure {
     gst::Structure::builder(name)

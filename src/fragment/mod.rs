@@ -30,7 +30,7 @@ use crate::{
 pub(crate) type Tracks = Arc<[Track]>;
 
 /// The place of a fragment in the stream: 0, 1, 2 … without gaps, in the order of the frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FragmentId(pub(crate) u64);
 
 impl fmt::Display for FragmentId {
@@ -187,8 +187,6 @@ pub(crate) struct Fragment {
     pub(crate) began: Mono,
     /// When its newest frame arrived.
     pub(crate) arrived: Mono,
-    /// The service has it for good: nothing but its place is kept.
-    pub(crate) persisted: bool,
     /// How often the service refused it.
     pub(crate) refused: u32,
     /// Sessions in which its first byte was sent.
@@ -213,6 +211,11 @@ impl Fragment {
     pub(crate) fn parts(&self) -> usize {
         // What is away is not over.
         self.blocks.len() + usize::from(!self.tail.is_empty() || self.away)
+    }
+
+    /// Its bytes are in memory and in its file.
+    fn is_twice(&self) -> bool {
+        self.file.is_some() && !self.away
     }
 
     /// More than `limit` before these times. By both: a timestamp jumps when somebody sets a clock, and the other time goes

@@ -19,25 +19,30 @@ use crate::{
     time::{Timecode, Timestamp},
 };
 
-/// Fragments in order, front = oldest.
+/// Fragments in order, front = oldest. What is settled is not there any more, also where older ones are.
 ///
-/// `base <= cursor.fragment <= base + queue.len()`, where `base` is the id of the front; all before the front is
-/// settled. Only [`Self::rewind`] moves the cursor back. A fragment in the middle that is PERSISTED before an older
-/// one keeps its place, without its blocks.
+/// The cursor is at a fragment that is there, or at `next`. Only [`Self::rewind`] moves it back; what it has passed since then,
+/// from `from` on, was sent.
 #[derive(Default)]
 pub(crate) struct Store {
     queue: VecDeque<Fragment>,
-    /// Id of the front of the queue, or of the fragment that comes next.
-    base: u64,
+    /// Id of the fragment that comes next.
+    next: u64,
+    /// Where the cursor began after the last [`Self::rewind`].
+    from: u64,
     cursor: Cursor,
     /// Sum of the cost of all fragments.
     bytes: u64,
-    /// Of those before the cursor's.
+    /// Of those before the cursor's, also of those before `from`.
     sent: u64,
     /// Blocks of what was PERSISTED last.
     settled: Vec<Vec<Block>>,
     /// Bytes of the files of all fragments.
     on_disk: u64,
+    /// Fragments that are in memory and have a file.
+    twice: usize,
+    /// The presentation time of the newest frame that was put in last.
+    newest: Option<Timestamp>,
     /// All fragments before this one have a file, or get one: what is on disk is not looked through for each frame.
     unwritten: u64,
     /// Files of fragments that are not kept any more.
@@ -70,7 +75,7 @@ impl Store {
         self.bytes
     }
 
-    /// Bytes of them that were not sent since the last [`Self::rewind`].
+    /// Bytes of them that come next on the wire.
     pub(crate) fn unsent(&self) -> u64 {
         self.bytes - self.sent - self.cursor.sent
     }
@@ -82,12 +87,13 @@ impl Store {
 
     /// Fragments that are not PERSISTED.
     pub(crate) fn pending(&self) -> impl Iterator<Item = &Fragment> {
-        self.queue.iter().filter(|fragment| !fragment.persisted)
+        self.queue.iter()
     }
 
-    /// The presentation time of the newest frame that is kept.
+    /// The presentation time of the newest frame, if any is kept.
     pub(crate) fn newest(&self) -> Option<Timestamp> {
-        self.queue.back().map(|fragment| fragment.last)
+        let last = self.queue.back()?.last;
+        Some(self.newest.unwrap_or(last))
     }
 
     /// Everything that was put in is settled.
@@ -97,12 +103,17 @@ impl Store {
 
     /// Every fragment before this one is settled.
     pub(crate) fn settled(&self, before: FragmentId) -> bool {
-        before.0 <= self.base
+        before.0 <= self.base()
+    }
+
+    /// Id of the oldest fragment, or of the one that comes next.
+    fn base(&self) -> u64 {
+        self.queue.front().map_or(self.next, |oldest| oldest.id.0)
     }
 
     /// The id of the fragment that [`Self::begin`] takes next.
     pub(crate) fn next_id(&self) -> FragmentId {
-        FragmentId(self.base + self.queue.len() as u64)
+        FragmentId(self.next)
     }
 
     /// Begins a fragment with the id [`Self::next_id`]; the one before is complete.
@@ -110,6 +121,7 @@ impl Store {
         debug_assert_eq!(fragment.id, self.next_id());
         debug_assert!(self.open().is_none());
         self.bytes += fragment.cost;
+        self.next += 1;
         self.queue.push_back(fragment);
     }
 
@@ -141,6 +153,7 @@ impl Store {
         open.arrived = now;
         open.blocks.push(block);
         open.frames += 1;
+        self.newest = Some(open.last);
         self.bytes += cost;
         true
     }
@@ -281,18 +294,40 @@ impl Store {
 
     /// Sends again from the first fragment that is not PERSISTED.
     pub(crate) fn rewind(&mut self) {
+        self.skip_to(FragmentId(0));
+    }
+
+    /// Sends from this fragment on. What is before it waits for another [`Self::rewind`].
+    pub(crate) fn skip_to(&mut self, id: FragmentId) {
+        self.from = id.0;
         self.cursor = Cursor {
-            fragment: self.base,
+            fragment: id.0,
             ..Cursor::default()
         };
-        self.sent = 0;
+        let before = self.queue.range(..self.position(id.0));
+        self.sent = before.map(|fragment| fragment.cost).sum();
         self.skip_settled();
+    }
+
+    /// This fragment was sent as a whole since the last [`Self::rewind`].
+    fn was_sent(&self, id: FragmentId) -> bool {
+        (self.from..self.cursor.fragment).contains(&id.0)
     }
 
     /// A fragment that was sent as a whole, and is not PERSISTED.
     pub(crate) fn sent_pending(&self) -> impl Iterator<Item = &Fragment> {
-        self.pending()
+        self.pending_from(FragmentId(self.from))
             .take_while(|fragment| fragment.id.0 < self.cursor.fragment)
+    }
+
+    /// Fragments that are not PERSISTED, from this id on.
+    pub(crate) fn pending_from(&self, id: FragmentId) -> impl Iterator<Item = &Fragment> {
+        self.queue.range(self.position(id.0)..)
+    }
+
+    /// The newest fragment that is whole.
+    pub(crate) fn newest_complete(&self) -> Option<&Fragment> {
+        self.queue.iter().rev().find(|fragment| fragment.complete)
     }
 
     /// The fragment of this timecode that is not PERSISTED. Those of another epoch were sent on another connection.
@@ -303,27 +338,23 @@ impl Store {
 
     /// This fragment, if it is kept.
     pub(crate) fn get(&self, id: FragmentId) -> Option<&Fragment> {
-        self.at(id.0).filter(|fragment| !fragment.persisted)
+        self.at(id.0)
     }
 
     /// This fragment, if it is kept and was sent as a whole.
     pub(crate) fn get_sent(&self, id: FragmentId) -> Option<&Fragment> {
-        self.get(id).filter(|_| id.0 < self.cursor.fragment)
+        self.get(id).filter(|_| self.was_sent(id))
     }
 
     /// The service has this fragment for good. Its frames, and when the newest arrived.
     pub(crate) fn persisted(&mut self, id: FragmentId) -> Option<(u64, crate::time::Mono)> {
         // Only what was sent as a whole can be acknowledged; anything else is a mistake of the other side.
-        if id.0 >= self.cursor.fragment {
+        if !self.was_sent(id) {
             return None;
         }
-        let fragment = self.pending_mut(id)?;
-        let settled = (fragment.frames, fragment.arrived);
-        fragment.persisted = true;
-        let blocks = std::mem::take(&mut fragment.blocks);
-        self.settled.push(blocks);
-        self.settle(id);
-        Some(settled)
+        let fragment = self.remove(id)?;
+        self.settled.push(fragment.blocks);
+        Some((fragment.frames, fragment.arrived))
     }
 
     /// The blocks of what was PERSISTED since the last time: whoever takes them says when their memory is freed.
@@ -340,34 +371,18 @@ impl Store {
 
     /// Takes this fragment out. What follows in it, if it is open, has no place any more.
     pub(crate) fn evict(&mut self, id: FragmentId) -> Option<Eviction> {
-        let fragment = self.pending_mut(id)?;
-        let Fragment {
-            timecode,
-            earliest,
-            last,
-            ..
-        } = *fragment;
-        let eviction = Eviction {
-            timecode,
+        let fragment = self.remove(id)?;
+        Some(Eviction {
+            timecode: fragment.timecode,
             frames: fragment.frames,
-            earliest,
-            last,
-        };
-        fragment.persisted = true;
-        fragment.complete = true;
-        fragment.absent = 0;
-        if id.0 == self.cursor.fragment {
-            self.pass();
-        }
-        self.settle(id);
-        Some(eviction)
+            earliest: fragment.earliest,
+            last: fragment.last,
+        })
     }
 
     fn pending_mut(&mut self, id: FragmentId) -> Option<&mut Fragment> {
         let index = self.index(id.0)?;
-        self.queue
-            .get_mut(index)
-            .filter(|fragment| !fragment.persisted)
+        self.queue.get_mut(index)
     }
 
     /// The oldest fragment that may be taken out of memory: complete, and not half sent.
@@ -383,50 +398,50 @@ impl Store {
     }
 
     fn index(&self, id: u64) -> Option<usize> {
-        usize::try_from(id.checked_sub(self.base)?)
-            .ok()
-            .filter(|index| *index < self.queue.len())
+        let position = self.position(id);
+        let fragment = self.queue.get(position)?;
+        (fragment.id.0 == id).then_some(position)
     }
 
-    /// Frees the blocks of what is settled, and its place when nothing older is kept.
-    fn settle(&mut self, id: FragmentId) {
-        if let Some(fragment) = self.index(id.0).and_then(|index| self.queue.get_mut(index)) {
-            self.bytes -= fragment.cost;
-            if id.0 < self.cursor.fragment {
-                self.sent -= fragment.cost;
-            }
-            fragment.cost = 0;
-            fragment.frames = 0;
-            fragment.away = false;
-            if let Some(file) = fragment.file.take() {
-                self.on_disk -= file.bytes;
-                self.useless.push(file);
-            }
-            fragment.blocks = Vec::new();
-            (fragment.tags, fragment.tail) = (Vec::new(), Bytes::new());
+    /// Where this fragment is, or the first one after it.
+    fn position(&self, id: u64) -> usize {
+        // Without gaps, which is nearly always.
+        let offset = usize::try_from(id.saturating_sub(self.base())).unwrap_or(usize::MAX);
+        match self.queue.get(offset) {
+            Some(fragment) if fragment.id.0 == id => offset,
+            _ => self.queue.partition_point(|fragment| fragment.id.0 < id),
         }
-        while self
-            .queue
-            .front()
-            .is_some_and(|fragment| fragment.persisted)
-        {
-            self.queue.pop_front();
-            self.base += 1;
+    }
+
+    /// Takes a fragment out that is settled.
+    fn remove(&mut self, id: FragmentId) -> Option<Fragment> {
+        let fragment = self.queue.remove(self.index(id.0)?)?;
+        self.bytes -= fragment.cost;
+        if id.0 < self.cursor.fragment {
+            self.sent -= fragment.cost;
+        }
+        self.twice -= usize::from(fragment.is_twice());
+        if let Some(file) = fragment.file {
+            self.on_disk -= file.bytes;
+            self.useless.push(file);
         }
         self.skip_settled();
+        Some(fragment)
     }
 
     /// Moves the cursor past fragments that have nothing left to send.
     fn skip_settled(&mut self) {
-        if self.cursor.fragment < self.base {
-            self.cursor = Cursor {
-                fragment: self.base,
-                ..Cursor::default()
-            };
-        }
-        while let Some(fragment) = self.at(self.cursor.fragment) {
-            let sent = self.cursor.block == fragment.parts() && fragment.complete;
-            if !(fragment.persisted || sent) {
+        loop {
+            let fragment = self.queue.get(self.position(self.cursor.fragment));
+            let there = fragment.map_or(self.next, |fragment| fragment.id.0);
+            if there != self.cursor.fragment {
+                self.cursor = Cursor {
+                    fragment: there,
+                    ..Cursor::default()
+                };
+            }
+            let is_sent = |it: &Fragment| it.complete && self.cursor.block == it.parts();
+            if !fragment.is_some_and(is_sent) {
                 return;
             }
             self.pass();
@@ -480,7 +495,6 @@ mod tests {
                 last: at,
                 began: Mono::default(),
                 arrived: Mono::default(),
-                persisted: false,
                 refused: 0,
                 sent: 0,
                 file: None,
@@ -646,6 +660,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_skipped_waits_for_the_next_rewind_and_no_ack_means_it() {
+        let mut store = Store::default();
+        for n in 0..4 {
+            store.add(n * 1000, 1, n < 3);
+        }
+        let all = store.drain();
+        store.skip_to(store.of(2000));
+        assert_eq!(store.drain(), all[4..]);
+        assert_eq!(store.sent_pending().count(), 1);
+        assert_eq!(store.persisted(store.of(1000)), None, "of another session");
+        assert_eq!(store.persisted(store.of(2000)), Some((1, Mono::default())));
+        assert!(!store.settled(store.of(3000)) && store.next_chunk().is_none());
+        assert_eq!(store.newest_complete().map(|f| f.timecode), Some(tc(1000)));
+        store.rewind();
+        let rest = [&all[..4], &all[6..]].concat();
+        assert_eq!(store.drain(), rest);
+    }
+
+    #[test]
     fn an_ack_for_what_was_not_sent_changes_nothing() {
         let mut store = Store::default();
         store.add(0, 1, false);
@@ -710,6 +743,7 @@ mod tests {
         Persist(usize),
         Evict,
         Rewind,
+        Skip(usize),
     }
 
     fn operation() -> impl Strategy<Value = Operation> {
@@ -721,6 +755,7 @@ mod tests {
             3 => (0..8_usize).prop_map(Operation::Persist),
             1 => Just(Operation::Evict),
             1 => Just(Operation::Rewind),
+            1 => (0..8_usize).prop_map(Operation::Skip),
         ]
     }
 
@@ -777,6 +812,14 @@ mod tests {
                     Operation::Rewind => {
                         store.rewind();
                         expected = None;
+                    }
+                    Operation::Skip(index) => {
+                        let id = store.pending().nth(index).map(|f| f.id);
+                        if let Some(id) = id {
+                            store.skip_to(id);
+                            prop_assert_eq!(store.cursor.fragment, id.0);
+                            expected = None;
+                        }
                     }
                 }
                 prop_assert_eq!(taken, settled + store.frames());

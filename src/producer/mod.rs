@@ -54,7 +54,7 @@ pub use stream::Stream;
 
 pub use crate::{
     definition::{
-        Fragmentation, Invalid, MIN_SPOOL, SpoolDefinition, SpoolMode, SpoolPolicy,
+        Fragmentation, Invalid, MIN_SPOOL, SpoolDefinition, SpoolMode, SpoolOrder, SpoolPolicy,
         StreamDefinition, StreamName, StreamingType, TimecodeType,
     },
     fragment::DropReason,

@@ -192,7 +192,6 @@ impl Session {
                 last: frame.pts,
                 began: now,
                 arrived: now,
-                persisted: false,
                 refused: 0,
                 sent: 0,
                 file: None,

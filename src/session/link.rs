@@ -105,8 +105,8 @@ impl Session {
         link.clusters == 0 && self.store.at_boundary() && next.is_none_or(|next| !link.takes(next))
     }
 
-    /// This session is over at the next boundary of fragments: it is idle or old, the stream ends, other tracks follow, or
-    /// too much waits for confirmation.
+    /// This session is over at the next boundary of fragments: it is idle or old, the stream ends, other tracks follow, too much
+    /// waits for confirmation, or it is another's turn.
     fn ends(&self, link: &Link) -> bool {
         if link.clusters == 0 || !self.store.at_boundary() {
             return false;
@@ -116,6 +116,7 @@ impl Session {
             || next.is_some_and(|next| !link.takes(next))
             || (next.is_none() && self.ending.is_some())
             || self.confirms_late()
+            || self.ends_turn(next)
     }
 
     /// Without acks only the end of a session tells what arrived, so it comes before half of the storage waits for it, or
@@ -143,6 +144,7 @@ impl Session {
             State::Streaming(mut link) => {
                 link.due.get_or_insert(now);
                 self.state = State::Draining(link);
+                self.turn_ends();
                 self.tell(Event::State(self.state.name()));
                 Some(mkv::end_of_fragment())
             }
@@ -154,6 +156,7 @@ impl Session {
     }
 
     pub(super) fn open(&mut self, now: Mono) {
+        self.take_turn(now);
         let Some(first) = self.store.current() else {
             return;
         };
@@ -185,7 +188,8 @@ impl Session {
         let State::Opening(mut link) = std::mem::replace(&mut self.state, State::New) else {
             return;
         };
-        link.rotation = deadlines::rotation(link.opened, until.map(|until| (now, until)));
+        let rotation = deadlines::rotation(link.opened, until.map(|until| (now, until)));
+        link.rotation = (self.end_of_turn(now)).map_or(rotation, |end| rotation.min(end));
         self.state = State::Streaming(link);
         self.stats.sessions += 1;
         self.tell(Event::State(self.state.name()));

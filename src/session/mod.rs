@@ -28,6 +28,7 @@ mod frames;
 mod latency;
 mod link;
 mod members;
+mod order;
 mod pace;
 pub(crate) mod policy;
 mod prepare;
@@ -69,6 +70,7 @@ use backoff::Backoff;
 use end::Ending;
 use latency::Latencies;
 use members::Member;
+use order::Turns;
 use pace::Pace;
 use policy::{Action, Before};
 use pressure::Pressure;
@@ -268,6 +270,7 @@ pub struct Session {
     /// It is asked for again though it works.
     refreshing: bool,
     spool: Option<spool::Spooling>,
+    turns: Turns,
 }
 
 impl Session {
@@ -323,6 +326,7 @@ impl Session {
                 .spool
                 .as_ref()
                 .map(|_| spool::Spooling::default()),
+            turns: Turns::default(),
             definition,
         }
     }

@@ -255,7 +255,7 @@ impl Session {
     /// Room at any price but that of a loss. False: nothing in memory is on disk, too.
     pub(super) fn unload(&mut self) -> bool {
         // While it is sent, it would be read again at once.
-        self.store.unload(NEXT) || self.store.unload(u64::from(self.sends()))
+        self.store.unload(NEXT) || self.store.unload(usize::from(self.sends()))
     }
 
     fn is_more_than_half(&self) -> bool {
@@ -316,7 +316,7 @@ impl Session {
             Some(at) if at <= now => {
                 spool.progress = Some(now + SPOOL_PROGRESS);
                 let stats = self.spool_stats(now);
-                if sends && stats.fragments <= NEXT {
+                if sends && stats.fragments <= NEXT as u64 {
                     // It is not behind: what is there waits for its ack.
                     return;
                 }

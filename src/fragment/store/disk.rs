@@ -25,7 +25,7 @@ const HEAD: usize = 64;
 /// And have so many: what is on its way to the wire holds little of the store.
 const PIECE: usize = 256 << 10;
 /// Fragments that are to be sent next, and so are read, and stay in memory.
-pub(crate) const NEXT: u64 = 2;
+pub(crate) const NEXT: usize = 2;
 
 /// The first id of a store that may get older fragments later: more than there will ever be files.
 const ROOM_BEFORE: u64 = 1 << 32;
@@ -34,7 +34,8 @@ impl Store {
     /// An empty store that may get older fragments by [`Self::restore`].
     pub(crate) fn with_room_before() -> Self {
         Self {
-            base: ROOM_BEFORE,
+            next: ROOM_BEFORE,
+            from: ROOM_BEFORE,
             unwritten: ROOM_BEFORE,
             cursor: super::Cursor {
                 fragment: ROOM_BEFORE,
@@ -46,13 +47,12 @@ impl Store {
 
     /// Fragments of a run before this one, older than all that are here. Nothing was sent yet.
     pub(crate) fn restore(&mut self, now: Mono, fragments: Vec<(SpoolFile, u32, Spooled)>) {
-        debug_assert!(self.cursor.fragment == self.base && self.at_boundary());
+        debug_assert!(self.cursor.fragment == self.base() && self.at_boundary());
         for (file, epoch, about) in fragments.into_iter().rev() {
-            let Some(id) = self.base.checked_sub(1) else {
+            let Some(id) = self.base().checked_sub(1) else {
                 return;
             };
-            self.base = id;
-            self.cursor.fragment = id;
+            (self.from, self.cursor.fragment) = (id, id);
             self.on_disk += file.bytes;
             self.queue.push_front(Fragment {
                 id: FragmentId(id),
@@ -72,7 +72,6 @@ impl Store {
                 last: about.last,
                 began: now,
                 arrived: now,
-                persisted: false,
                 refused: 0,
                 sent: 0,
                 file: Some(file),
@@ -110,7 +109,7 @@ impl Store {
         let half_sent = (!self.at_boundary()).then_some(self.cursor.fragment);
         let mut ids = self.filed().map(|fragment| fragment.id);
         let first = ids.find(|id| Some(id.0) != half_sent)?;
-        let unsent = |id: &FragmentId| id.0 >= self.cursor.fragment && Some(id.0) != half_sent;
+        let unsent = |id: &FragmentId| !self.was_sent(*id) && Some(id.0) != half_sent;
         Some([first].into_iter().chain(ids).find(unsent).unwrap_or(first))
     }
 
@@ -120,10 +119,8 @@ impl Store {
     }
 
     fn unfiled(&self) -> impl Iterator<Item = &Fragment> {
-        let from = self.unwritten.saturating_sub(self.base);
-        let from = usize::try_from(from).unwrap_or(usize::MAX);
-        let unwritten = self.queue.range(from.min(self.queue.len())..);
-        unwritten.filter(|it| !it.persisted && it.file.is_none() && !it.busy)
+        let unwritten = self.pending_from(FragmentId(self.unwritten));
+        unwritten.filter(|it| it.file.is_none() && !it.busy)
     }
 
     /// Bytes in memory of fragments without a file, and of which none is being written.
@@ -166,6 +163,7 @@ impl Store {
         };
         fragment.busy = false;
         fragment.file = Some(file);
+        self.twice += 1;
         self.on_disk += file.bytes;
         true
     }
@@ -180,11 +178,9 @@ impl Store {
 
     /// The next fragment to read: the one that comes next on the wire, or the one after it if it is not larger than `room`.
     pub(crate) fn next_to_read(&mut self, room: u64) -> Option<(FragmentId, SpoolFile)> {
-        let from = self.cursor.fragment.max(self.base);
-        for id in from..from + NEXT {
-            let index = self.index(id)?;
-            let fragment = &mut self.queue[index];
-            let fits = |file: &SpoolFile| id == from || file.bytes <= room;
+        let first = self.position(self.cursor.fragment);
+        for (index, fragment) in self.queue.range_mut(first..).take(NEXT).enumerate() {
+            let fits = |file: &SpoolFile| index == 0 || file.bytes <= room;
             let file = fragment.file.filter(fits);
             if let Some(file) = file.filter(|_| fragment.away && !fragment.busy) {
                 fragment.busy = true;
@@ -208,22 +204,27 @@ impl Store {
         }
         fragment.cost = fragment.blocks.iter().map(Block::cost).sum();
         self.bytes += fragment.cost;
+        self.twice += 1;
     }
 
     /// Takes the bytes of a fragment out of memory that are in its file, too: of the newest that is not half sent, nor one of
     /// the first so many that come next on the wire. False: there is none.
-    pub(crate) fn unload(&mut self, spared: u64) -> bool {
-        let half_sent = u64::from(!self.at_boundary());
-        let next = self.cursor.fragment..self.cursor.fragment + spared.max(half_sent);
-        let newest = self.queue.iter_mut().rev().find(|fragment| {
-            fragment.file.is_some()
-                && !fragment.away
-                && !fragment.persisted
-                && !next.contains(&fragment.id.0)
-        });
-        let Some(fragment) = newest else {
+    pub(crate) fn unload(&mut self, spared: usize) -> bool {
+        let half_sent = usize::from(!self.at_boundary());
+        let first = self.position(self.cursor.fragment);
+        let next = first..first + spared.max(half_sent);
+        let is_twice = |fragment: &&Fragment| fragment.is_twice();
+        let spared = self.queue.range(first..).take(next.len()).filter(is_twice);
+        // Those that are away are not looked through for nothing: they may be thousands.
+        if spared.count() == self.twice {
+            return false;
+        }
+        let mut fragments = self.queue.iter_mut().enumerate().rev();
+        let newest = fragments.find(|(at, fragment)| fragment.is_twice() && !next.contains(at));
+        let Some((_, fragment)) = newest else {
             return false;
         };
+        self.twice -= 1;
         let cost = std::mem::take(&mut fragment.cost);
         let sent = fragment.id.0 < self.cursor.fragment;
         self.settled.push(std::mem::take(&mut fragment.blocks));
@@ -238,7 +239,10 @@ impl Store {
 
     /// Takes its file from a fragment: it stays on disk, whatever becomes of the fragment.
     pub(crate) fn take_file(&mut self, id: FragmentId) -> Option<SpoolFile> {
-        let file = self.pending_mut(id)?.file.take()?;
+        let fragment = self.pending_mut(id)?;
+        let was_twice = fragment.is_twice();
+        let file = fragment.file.take()?;
+        self.twice -= usize::from(was_twice);
         self.on_disk -= file.bytes;
         Some(file)
     }

@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::{
-    definition::{SpoolDefinition, SpoolMode, SpoolPolicy},
+    definition::{SpoolDefinition, SpoolMode, SpoolOrder, SpoolPolicy},
     fragment::{SpoolFile, Spooled},
     session::{SpoolEvent, SpoolNews, Task},
 };
@@ -159,6 +159,9 @@ pub(super) fn wild(world_seed: u64, definition: &mut StreamDefinition) -> Disk {
     }
     if dice.bool() {
         spool.policy = SpoolPolicy::Block;
+    }
+    if dice.bool() {
+        spool.order = SpoolOrder::LiveFirst;
     }
     spool.max_bytes = *dice.choice(&[64 << 10, 1 << 20, 1 << 30]).unwrap();
     if dice.u32(0..4) == 0 {
