@@ -203,8 +203,13 @@ impl Store {
             fragment.blocks.push(Block { head, payload });
         }
         fragment.cost = fragment.blocks.iter().map(Block::cost).sum();
-        self.bytes += fragment.cost;
+        let cost = fragment.cost;
+        self.bytes += cost;
         self.twice += 1;
+        // The cursor may have gone elsewhere meanwhile.
+        if id.0 < self.cursor.fragment {
+            self.sent += cost;
+        }
     }
 
     /// Takes the bytes of a fragment out of memory that are in its file, too: of the newest that is not half sent, nor one of

@@ -40,6 +40,10 @@ impl Disk {
         frames.collect()
     }
 
+    pub(super) fn files_left(&self) -> usize {
+        self.files.len()
+    }
+
     fn bytes(&self) -> u64 {
         self.files.values().map(|(_, body)| body.len() as u64).sum()
     }
@@ -176,6 +180,20 @@ pub(super) fn wild(world_seed: u64, definition: &mut StreamDefinition) -> Disk {
         slowest_ms: dice.u64(0..1000),
         ..Disk::default()
     }
+}
+
+/// When a wild world with a disk is away long enough for its backlog to be sent in turns, if it is to be.
+pub(super) fn long_outage(world_seed: u64, world: &World) -> Option<(Mono, Mono)> {
+    let spool = world.session.definition.spool.as_ref()?;
+    let mut dice = fastrand::Rng::with_seed(world_seed ^ 0x0DE5);
+    let from = Mono::from_secs(10) + Duration::from_millis(dice.u64(0..20_000));
+    let takes_turns = spool.order == SpoolOrder::LiveFirst && world.session.is_live();
+    (takes_turns && dice.bool()).then(|| {
+        (
+            from,
+            from + Duration::from_millis(dice.u64(30_000..150_000)),
+        )
+    })
 }
 
 /// A camera of 10 frames a second and some 10 kB/s with little memory.

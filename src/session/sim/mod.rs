@@ -15,6 +15,7 @@ mod bounds;
 mod disk;
 mod link;
 mod metrics;
+mod order;
 mod others;
 mod reader;
 mod reset;

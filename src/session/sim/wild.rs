@@ -105,6 +105,9 @@ fn wild(seed: u64) -> World {
             .away
             .push((from, from + Duration::from_millis(dice.u64(0..30_000))));
     }
+    if let Some(long) = super::disk::long_outage(seed, &world) {
+        world.faults.away.push(long);
+    }
     for _ in 0..dice.u32(0..3) {
         let number = dice.u64(0..30) * world.source.gop;
         world
@@ -161,6 +164,9 @@ fn live_through(seed: u64) -> World {
     let mut world = wild(seed);
     let mut dice = fastrand::Rng::with_seed(seed ^ 0xD1CE);
     let fatal_acks = world.faults.fatal_ack > 0.0;
+    if let Some((_, to)) = super::disk::long_outage(seed, &world) {
+        world.run_for(to.saturating_since(world.now));
+    }
     for _ in 0..dice.u32(1..4) {
         let time = Duration::from_millis(dice.u64(0..40_000));
         world.run_for(time);
