@@ -2,7 +2,10 @@
 
 mod killed;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use gst::prelude::*;
 use gstkvssink::local::Local;
@@ -11,7 +14,7 @@ use tempfile::TempDir;
 use super::support::{
     accounts,
     bus::{is_eos, is_warning, tells},
-    feed::{Clip, Fed, hashes},
+    feed::{Clip, Fed, hash, hashes},
     log::eventually,
     port::Reserved,
     stored,
@@ -128,6 +131,46 @@ fn what_an_end_leaves_the_next_run_sends() {
         assert_eq!(stored_hashes(&local), clip.hashes(), "{mode}");
         assert_eq!(site.files(), Vec::<PathBuf>::new());
     }
+}
+
+/// `spool-order=live-first`: a slow link sends what is new before what an earlier run has left, and then that.
+#[test]
+fn live_media_overtakes_what_an_earlier_run_has_left() {
+    let site = Site::new();
+    let clip = Clip::large(70, 10);
+    let (before, live) = clip.buffers.split_at(50);
+    let mut fed = Fed::playing(&site.properties("stop-stream-timeout=1"), &clip);
+    fed.put_all(before);
+    fed.eos();
+    fed.until(is_eos);
+    fed.heard.stop(&fed.pipeline);
+    assert_eq!(site.files().len(), 5);
+
+    let local = site.serve();
+    let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let slow = "spool-order=live-first upload-bandwidth=3000000";
+    let mut next = Fed::playing(&site.properties(slow), &clip);
+    next.put_all(live);
+    next.until(|message| {
+        let said = message.structure();
+        let acked = said.filter(|said| said.get("type") == Ok("PERSISTED"));
+        acked.is_some_and(|said| said.get::<u64>("timecode").unwrap() >= began.as_millis() as u64)
+    });
+    next.finish();
+    let stored = stored_hashes(&local);
+    let place = |buffer: &gst::Buffer| {
+        let wanted = hash(buffer);
+        stored.iter().position(|hash| *hash == wanted).unwrap()
+    };
+    assert!(place(&live[0]) < place(&before[49]), "it was not held up");
+    assert!(place(&before[0]) < place(&before[49]));
+    let every = |mut hashes: Vec<String>| {
+        hashes.sort();
+        hashes
+    };
+    assert_eq!(every(stored.clone()), every(clip.hashes()));
+    assert_eq!(accounts(&next.stats())[2..], [0, 0]);
+    assert_eq!(site.files(), Vec::<PathBuf>::new());
 }
 
 fn says(message: &gst::Message, what: &str) -> bool {
