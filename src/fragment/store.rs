@@ -321,8 +321,13 @@ impl Store {
     }
 
     /// Fragments that are not PERSISTED, from this id on.
-    pub(crate) fn pending_from(&self, id: FragmentId) -> impl Iterator<Item = &Fragment> {
+    pub(crate) fn pending_from(&self, id: FragmentId) -> impl Iterator<Item = &Fragment> + use<'_> {
         self.queue.range(self.position(id.0)..)
+    }
+
+    /// The oldest that was, or is to be, sent since the last [`Self::rewind`].
+    pub(crate) fn first_of_session(&self) -> Option<&Fragment> {
+        self.pending_from(FragmentId(self.from)).next()
     }
 
     /// The newest fragment that is whole.

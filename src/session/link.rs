@@ -3,20 +3,16 @@
 use bytes::Bytes;
 
 use super::{
-    Ack, AckKind, AckReader, Call, Event, Failure, Fatal, Outage, Output, Session, deadlines,
-    policy,
+    Ack, AckKind, AckReader, Call, Event, Failure, Outage, Output, Session, deadlines,
     policy::Action,
     state::{Link, State, Step},
 };
 use crate::{
     definition::TimecodeType,
-    fragment::{DropReason, FragmentId},
+    fragment::FragmentId,
     mkv,
     time::{Mono, Timecode},
 };
-
-/// From this id on ERROR acks are about keys and the service itself, not about a fragment.
-const INTERNAL: u32 = 4500;
 
 impl Session {
     /// [`Self::transmit`] has something.
@@ -268,52 +264,8 @@ impl Session {
     }
 
     /// The fragment that an ack of the connection means.
-    fn sent_as(&self, timecode: Timecode) -> Option<FragmentId> {
+    pub(super) fn sent_as(&self, timecode: Timecode) -> Option<FragmentId> {
         self.store.find(self.state.link()?.epoch, timecode)
-    }
-
-    fn is_restored(&self, id: Option<FragmentId>) -> bool {
-        let fragment = id.and_then(|id| self.store.get(id));
-        fragment.is_some_and(|fragment| fragment.restored)
-    }
-
-    /// An ERROR ack. A fragment that is refused twice is skipped; everything else is as the policy says.
-    fn refused(&mut self, now: Mono, ack: &Ack) {
-        let id = ack.error_id.unwrap_or_default();
-        let code = ack.error_code.as_deref().unwrap_or("no code");
-        let failure = Failure::lost(match ack.timecode {
-            Some(timecode) => format!("ERROR ack {id} {code} for the fragment at {timecode}"),
-            None => format!("ERROR ack {id} {code}"),
-        });
-        let fragment = match ack.timecode {
-            Some(timecode) => self.sent_as(timecode).map(|id| (id, timecode)),
-            None => {
-                let oldest = self.store.pending().next();
-                oldest.map(|fragment| (fragment.id, fragment.timecode))
-            }
-        };
-        let action = match policy::on_error_ack(id) {
-            // Neither an application nor time changes what an earlier run has left: it would end each run at once.
-            Action::GiveUp(Fatal::Refused) | Action::RetrySlowly
-                if id < INTERNAL && self.is_restored(fragment.map(|(id, _)| id)) =>
-            {
-                Action::Skip
-            }
-            action => action,
-        };
-        if action == Action::Skip
-            && let Some((fragment, timecode)) = fragment
-            && self.store.refused(fragment).is_some_and(|times| times > 1)
-        {
-            self.set_refused_aside(fragment, id);
-            let frames = self.evict(now, fragment, DropReason::Rejected);
-            self.tell(Event::FragmentSkipped {
-                timecode,
-                error_id: id,
-                frames,
-            });
-        }
-        self.act(now, action, &failure, ack.error_id);
     }
 
     pub(super) fn response_ended(&mut self, now: Mono) {

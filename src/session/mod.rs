@@ -34,6 +34,7 @@ pub(crate) mod policy;
 mod prepare;
 mod pressure;
 mod rates;
+mod refusal;
 #[cfg(test)]
 mod sim;
 mod spool;
@@ -472,7 +473,10 @@ impl Session {
         if std::mem::take(&mut self.refreshing) {
             return self.keep_endpoint(now);
         }
-        let action = policy::on_failure(failure, self.before());
+        let mut action = policy::on_failure(failure, self.before());
+        if action == Action::GiveUp(Fatal::Refused) && self.turns_away_restored(failure) {
+            action = Action::Skip;
+        }
         self.act(now, action, failure, None);
     }
 

@@ -77,7 +77,8 @@ impl World {
                     TimecodeType::Absolute => 0,
                     TimecodeType::Relative => start.as_millis_rounded(),
                 };
-                self.connect(zero_ms);
+                let is_early = start.as_millis_rounded() < self.service.earliest_start;
+                self.connect(zero_ms, is_early);
             }
             Output::CloseBody => {
                 let id = self.body.take().expect("a body to close");
@@ -126,7 +127,7 @@ impl World {
         self.plan(after, Happening::Answer(id, answer));
     }
 
-    fn connect(&mut self, zero_ms: u64) {
+    fn connect(&mut self, zero_ms: u64, is_early: bool) {
         self.numbers += 1;
         let id = self.numbers;
         self.under_way = Some(UnderWay::PutMedia(id));
@@ -146,6 +147,10 @@ impl World {
         }
         if self.chance(self.faults.call_refused) {
             let code = "ConnectionLimitExceededException";
+            return self.break_off(id, after, answer(Call::PutMedia, 400, code));
+        }
+        if is_early {
+            let code = "InvalidArgumentException";
             return self.break_off(id, after, answer(Call::PutMedia, 400, code));
         }
         self.plan(after, Happening::Opened(id));
@@ -343,10 +348,10 @@ impl World {
                 };
                 self.plan(after, Happening::Persist(id, timecode, frames));
             }
-            Say::Poison(timecode) => {
+            Say::Refuse(timecode, error) => {
                 let timecode = timecode - self.connections[&id].zero_ms;
                 let ack = format!(
-                    r#"{{"EventType":"ERROR","FragmentTimecode":{timecode},"ErrorId":4006,"ErrorCode":"INVALID_MKV_DATA"}}"#
+                    r#"{{"EventType":"ERROR","FragmentTimecode":{timecode},"ErrorId":{error},"ErrorCode":"X"}}"#
                 );
                 let after = match faults.reordered {
                     true => Duration::from_millis(1),

@@ -489,3 +489,52 @@ fn what_an_earlier_run_has_left_does_not_end_this_one_whatever_is_wrong_with_it(
     safe.extend(next.disk.refused.values().flat_map(|body| frames(body)));
     assert!(safe.is_superset(&left));
 }
+
+/// A clock that was an hour ahead, and then set: what was taken before will be of the future for an hour, and what comes after it
+/// need not wait for that.
+#[test]
+fn what_a_wrong_clock_has_stamped_holds_nothing_up_when_it_is_set() {
+    for spool in [false, true] {
+        let mut world = match spool {
+            true => camera(SpoolMode::Always),
+            false => World::seeded(7),
+        };
+        (world.shift, world.service.future) = (3_600_000, source::EPOCH_MS + 1_800_000);
+        world.run_for(secs(59));
+        assert_eq!(world.service.frames().len(), 0);
+        assert_eq!(world.stats().frames_dropped(), 0, "it may become true");
+        let wrong = world.stats().frames_in;
+        world.session.restart_time();
+        world.shift = 0;
+        world.run_for(secs(120));
+        assert_eq!(world.drain(), Ok(()));
+        assert_eq!(world.dropped(DropReason::Rejected), wrong, "spool: {spool}");
+        // And those until the next key frame.
+        let lost = world.stats().frames_dropped();
+        assert_eq!(world.missing(), (0..lost).collect::<Vec<_>>());
+        assert_eq!(world.disk.refused.is_empty(), !spool);
+    }
+}
+
+/// The time of the first fragment is in the request, so what an earlier run has left can have the whole session refused.
+#[test]
+fn what_an_earlier_run_has_left_stays_on_disk_when_the_service_refuses_its_time() {
+    let mut world = camera(SpoolMode::Always).away(5, 600);
+    world.run_for(secs(60));
+    let left = world.disk.frames();
+    let mut next = world.rises_again();
+    next.service.earliest_start = source::EPOCH_MS + 3_600_000;
+    (next.shift, next.frames_left, next.off) = (7_200_000, u64::MAX, false);
+    next.source.next = 100_000;
+    next.run_for(secs(60));
+    assert!(!next.session.is_stopped());
+    assert_eq!(next.drain(), Ok(()));
+    assert_eq!(next.missing(), Vec::<u64>::new());
+    assert_eq!(next.stats().frames_dropped(), 0);
+    assert_eq!(next.disk.frames(), left);
+    assert_eq!(next.stats().spool.frames_left, left.len() as u64);
+    assert_eq!(
+        told(&next, |event| matches!(event, SpoolEvent::Left { .. })),
+        1
+    );
+}

@@ -69,6 +69,10 @@ pub(super) struct Service {
     pub(super) tags: BTreeMap<u64, Vec<(String, String)>>,
     /// Fragments that are refused each time.
     pub(super) poison: BTreeSet<u64>,
+    /// Timecodes from here on are of the future.
+    pub(super) future: u64,
+    /// Requests with a start before this are refused for good.
+    pub(super) earliest_start: u64,
     /// Timecodes in the order in which clusters began, a list for each connection that had media.
     pub(super) sessions: Vec<Vec<u64>>,
     /// Bodies that came to their end.
@@ -105,7 +109,8 @@ pub(super) enum Say {
     Buffering(u64),
     /// It is complete: RECEIVED, and after a while PERSISTED.
     Complete(u64, Vec<u64>, Vec<(String, String)>),
-    Poison(u64),
+    /// It is refused, with this id.
+    Refuse(u64, u32),
 }
 
 impl Service {
@@ -117,6 +122,8 @@ impl Service {
             archive: BTreeMap::new(),
             tags: BTreeMap::new(),
             poison: BTreeSet::new(),
+            future: u64::MAX,
+            earliest_start: 0,
             sessions: Vec::new(),
             closed: 0,
             calls: Vec::new(),
@@ -179,9 +186,14 @@ impl Service {
                 } => {
                     from.block(track, offset, key, &payload)?;
                     let timecode = from.clusters.last().copied().unwrap_or_default();
-                    if self.poison.contains(&timecode) {
+                    let error = match timecode {
+                        _ if timecode >= self.future => Some(4007),
+                        _ if self.poison.contains(&timecode) => Some(4006),
+                        _ => None,
+                    };
+                    if let Some(error) = error {
                         from.over = true;
-                        says.push(Say::Poison(timecode));
+                        says.push(Say::Refuse(timecode, error));
                         return Ok(says);
                     }
                 }

@@ -64,7 +64,12 @@ impl Session {
 
     /// After the end fragments that have a file stay there. How many frames they have.
     pub(in crate::session) fn leave_files(&mut self) -> u64 {
-        let filed: Vec<_> = self.store.filed().map(|fragment| fragment.id).collect();
+        let filed = self.store.filed().map(|fragment| fragment.id).collect();
+        self.leave_some_files(filed)
+    }
+
+    /// These fragments stay in their files, for the next run.
+    pub(in crate::session) fn leave_some_files(&mut self, filed: Vec<FragmentId>) -> u64 {
         let fragments = filed.len() as u64;
         let (mut frames, mut bytes) = (0, 0);
         for id in filed {

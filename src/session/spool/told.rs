@@ -150,7 +150,7 @@ pub struct SpoolStats {
     pub fragments_written: u64,
     /// Frames that an earlier run has left, and this one found.
     pub frames_recovered: u64,
-    /// Frames that are on disk, after the end.
+    /// Frames that are left on disk to the next run: after the end, or since the service refuses them in this one.
     pub frames_left: u64,
     /// Files that were set aside.
     pub set_aside: u64,
