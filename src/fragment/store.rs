@@ -9,8 +9,6 @@ mod disk;
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
 use cursor::Cursor;
 pub(crate) use disk::{NEXT, SpoolFile};
 
@@ -351,6 +349,7 @@ fn place(fragment: &Fragment, track: TrackNumber) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;

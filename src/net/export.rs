@@ -36,7 +36,7 @@ const LATENCY: &str = "kvs_ack_latency_seconds";
 type Counts = (&'static str, Unit, &'static str, fn(&Stats) -> u64);
 type Gauges = (&'static str, Unit, &'static str, fn(&Stats) -> f64);
 
-const COUNTERS: [Counts; 11] = [
+const COUNTERS: [Counts; 14] = [
     (
         "kvs_frames_total",
         Unit::Count,
@@ -103,9 +103,27 @@ const COUNTERS: [Counts; 11] = [
         "Calls of callbacks that panicked.",
         |stats| stats.callbacks_panicked,
     ),
+    (
+        "kvs_spool_frames_recovered_total",
+        Unit::Count,
+        "Frames that an earlier run has left on disk, and this one found.",
+        |stats| stats.spool.frames_recovered,
+    ),
+    (
+        "kvs_spool_frames_left_total",
+        Unit::Count,
+        "Frames that were left on disk to the next run.",
+        |stats| stats.spool.frames_left,
+    ),
+    (
+        "kvs_spool_failures_total",
+        Unit::Count,
+        "Times that the disk of the spool failed.",
+        |stats| stats.spool.failures,
+    ),
 ];
 
-const GAUGES: [Gauges; 5] = [
+const GAUGES: [Gauges; 8] = [
     (
         "kvs_buffered_bytes",
         Unit::Bytes,
@@ -136,6 +154,24 @@ const GAUGES: [Gauges; 5] = [
         Unit::Bytes,
         "Bytes handed to the connection a second, over the last five to six seconds.",
         |stats| stats.transfer_rate,
+    ),
+    (
+        "kvs_spool_bytes",
+        Unit::Bytes,
+        "Files of fragments on disk.",
+        |stats| stats.spool.bytes as f64,
+    ),
+    (
+        "kvs_spool_fragments",
+        Unit::Count,
+        "Fragments on disk.",
+        |stats| stats.spool.fragments as f64,
+    ),
+    (
+        "kvs_spool_age_seconds",
+        Unit::Seconds,
+        "From the oldest frame on disk to the newest of the stream.",
+        |stats| stats.spool.age.as_secs_f64(),
     ),
 ];
 

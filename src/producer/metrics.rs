@@ -35,6 +35,12 @@ pub struct ProducerMetrics {
     pub frames_dropped: u64,
     /// Frames that are kept.
     pub frames_pending: u64,
+    /// Frames that earlier runs have left on disk, and their streams found.
+    pub frames_recovered: u64,
+    /// Frames that are left on disk to the next runs.
+    pub frames_left: u64,
+    /// Files of fragments on disk.
+    pub spool_bytes: u64,
     /// Payload bytes that came.
     pub bytes_in: u64,
     /// Bytes handed to connections, with headers and with what was sent again.
@@ -59,6 +65,9 @@ impl ProducerMetrics {
             all.frames_persisted += stats.frames_persisted;
             all.frames_dropped += stats.frames_dropped();
             all.frames_pending += stats.frames_pending;
+            all.frames_recovered += stats.spool.frames_recovered;
+            all.frames_left += stats.spool.frames_left;
+            all.spool_bytes += stats.spool.bytes;
             all.bytes_in += stats.bytes_in;
             all.bytes_sent += stats.bytes_sent;
         }
@@ -84,6 +93,12 @@ mod tests {
             bytes_buffered: 300,
             frame_rate: 25.0,
             transfer_rate: 1e6,
+            spool: crate::session::SpoolStats {
+                frames_recovered: 7,
+                frames_left: 3,
+                bytes: 2000,
+                ..Default::default()
+            },
             ..Stats::default()
         };
         let all = ProducerMetrics::of([&one, &one, &Stats::default()], 1000);
@@ -98,6 +113,9 @@ mod tests {
             frames_persisted: 10,
             frames_dropped: 6,
             frames_pending: 4,
+            frames_recovered: 14,
+            frames_left: 6,
+            spool_bytes: 4000,
             bytes_in: 2000,
             bytes_sent: 2200,
         };

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ::metrics::{Unit, with_local_recorder};
 
 use super::*;
+use gstkvssink::producer::{SpoolDefinition, SpoolMode};
+
 use crate::support::{recorder::Recorder, scripts::root};
 
 /// A stream whose maker has this recorder.
@@ -114,6 +116,37 @@ fn gauges_follow_and_counters_of_one_name_add_up() {
     let all = producer.metrics();
     assert_eq!((all.streams, all.frames_persisted), (2, 60));
     assert_eq!((all.storage_used, all.storage_available), (0, 1 << 20));
+}
+
+/// What is on disk is seen from outside, too, and so is what an end leaves there.
+#[test]
+fn the_spool_has_its_metrics() {
+    let recorder = Recorder::default();
+    let media = Media::test(30, 10);
+    let dir = tempfile::tempdir().unwrap();
+    let port = Reserved::new();
+    let producer = Producer::builder()
+        .name("test-producer")
+        .service(service_at(&port.endpoint()))
+        .build()
+        .unwrap();
+    let mut definition = definition("cam");
+    let mut spool = SpoolDefinition::new(dir.path().join("spool"));
+    spool.mode = SpoolMode::Always;
+    definition.spool = Some(spool);
+    definition.stop_timeout = Duration::from_millis(200);
+    let stream = with_local_recorder(&recorder, || stream(&producer, definition, &media));
+    put_all(&stream, media.frames(START_MS));
+    let on_disk = || gauge(&recorder, "kvs_spool_fragments") == 2.0;
+    assert!(eventually(on_disk), "{}", stream.metrics());
+    let stats = stream.metrics().spool;
+    assert_eq!(gauge(&recorder, "kvs_spool_bytes"), stats.bytes as f64);
+    let age = gauge(&recorder, "kvs_spool_age_seconds");
+    assert_eq!(age, stats.age.as_secs_f64());
+    assert_eq!(producer.metrics().spool_bytes, stats.bytes);
+    stream.stop().unwrap();
+    assert_eq!(count(&recorder, "kvs_spool_frames_left_total"), 30);
+    assert_eq!(gauge(&recorder, "kvs_spool_fragments"), 0.0);
 }
 
 /// The README's table has each metric, and no other; their names say what they are, as Prometheus wants it.
