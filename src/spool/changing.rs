@@ -8,12 +8,12 @@
 use std::io::{self, ErrorKind};
 
 use super::{
-    Aside, Disk, RESERVED, Spool, SpoolError,
+    Aside, Disk, Leftover, RESERVED, Spool, SpoolError,
     aside::Folder,
     names::{self, MAX_NUMBER, NEXT},
 };
 
-/// Most files that are remembered as left over by writes that failed. Others are found when the spool is opened again.
+/// Most files that are remembered as left over. Others are found when the spool is opened again.
 const MAX_LEFTOVERS: usize = 4096;
 
 impl<D: Disk> Spool<D> {
@@ -81,23 +81,51 @@ impl<D: Disk> Spool<D> {
 
     /// Removes what a failure left, now or later.
     pub(super) fn discard(&mut self, name: String, length: u64) {
-        let removed = self.disk.remove(&name);
-        let is_gone = removed.map_or_else(|error| error.kind() == ErrorKind::NotFound, |()| true);
-        if !is_gone && self.leftovers.len() < MAX_LEFTOVERS {
-            self.bytes = self.bytes.saturating_add(length);
-            self.leftovers.push_back((name, length));
-        }
+        self.bytes = self.bytes.saturating_add(length);
+        // The failure is told, not this.
+        let _ = self.part_with(Leftover {
+            name,
+            length,
+            aside: None,
+        });
     }
 
-    /// Removes what could not be removed before. A disk that fails still is asked once only, for another file each time.
-    pub(super) fn clear_leftovers(&mut self) {
-        while let Some((name, length)) = self.leftovers.pop_front() {
-            match self.disk.remove(&name) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    self.leftovers.push_back((name, length));
-                    return;
+    /// Removes what could not be removed before, and moves what could not be moved. A disk that fails still is asked once only,
+    /// for another file each time.
+    ///
+    /// # Errors
+    /// The disk fails still.
+    pub(crate) fn clear(&mut self) -> Result<(), SpoolError> {
+        while let Some(leftover) = self.leftovers.pop_front() {
+            self.part_with(leftover)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a file, or sets it aside; or remembers that it is to be done.
+    pub(super) fn part_with(&mut self, leftover: Leftover) -> Result<(), SpoolError> {
+        let Leftover {
+            name,
+            length,
+            aside,
+        } = &leftover;
+        let (doing, done) = match *aside {
+            Some(why) => ("move", self.put_aside(name, *length, why)),
+            None => ("remove", self.disk.remove(name)),
+        };
+        match done {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                let failed = self.failed(doing, name, error);
+                if self.leftovers.len() < MAX_LEFTOVERS {
+                    self.leftovers.push_back(leftover);
+                } else {
+                    self.bytes = self.bytes.saturating_sub(*length);
                 }
-                _ => self.bytes = self.bytes.saturating_sub(length),
+                Err(failed)
+            }
+            _ => {
+                self.bytes = self.bytes.saturating_sub(*length);
+                Ok(())
             }
         }
     }

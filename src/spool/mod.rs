@@ -111,8 +111,8 @@ pub(crate) struct Spool<D: Disk = Files> {
     index: BTreeMap<SpoolId, Entry>,
     /// Sum of the files in `index`, and of those in `leftovers`.
     bytes: u64,
-    /// Files that ought to be gone, with their bytes: removed again with each change.
-    leftovers: VecDeque<(String, u64)>,
+    /// Files that ought to be gone: tried again with each change.
+    leftovers: VecDeque<Leftover>,
     /// `next <= reserved`; no file has a number from `next` on, and none ever had one from `reserved` on.
     next: u64,
     reserved: u64,
@@ -123,6 +123,13 @@ pub(crate) struct Spool<D: Disk = Files> {
 struct Entry {
     name: String,
     known: Known,
+}
+
+/// A file that could not be removed, or set aside.
+struct Leftover {
+    name: String,
+    length: u64,
+    aside: Option<Aside>,
 }
 
 impl Spool<Files> {
@@ -188,7 +195,7 @@ impl<D: Disk> Spool<D> {
     /// The disk fails. The fragment is not kept, and nothing of it is left, unless the disk fails to remove that, too: it may
     /// then be found whole when the spool is opened again.
     pub(crate) fn write(&mut self, about: &Spooled, body: &[Bytes]) -> Result<SpoolId, SpoolError> {
-        self.clear_leftovers();
+        let _ = self.clear();
         let number = self.number()?;
         let around = file::around(about, self.relative, body);
         debug_assert_eq!(
@@ -245,46 +252,42 @@ impl<D: Disk> Spool<D> {
     ///
     /// # Errors
     /// The disk fails. It is forgotten nevertheless, and its file is tried to be removed again with the next changes; until
-    /// then it counts in [`Self::bytes`], and who opens the spool again finds it.
+    /// then it counts in [`Self::left_over`], and who opens the spool again finds it.
     pub(crate) fn remove(&mut self, id: SpoolId) -> Result<(), SpoolError> {
-        self.clear_leftovers();
-        let Some(Entry { name, known }) = self.index.remove(&id) else {
-            return Ok(());
-        };
-        match self.disk.remove(&name) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                let failed = self.failed("remove", &name, error);
-                self.leftovers.push_back((name, known.length));
-                Err(failed)
-            }
-            _ => {
-                self.bytes = self.bytes.saturating_sub(known.length);
-                Ok(())
-            }
-        }
+        self.let_go(id, None)
     }
 
     /// Forgets a fragment, but keeps its file apart for a while: each folder has 16 files and 256 MiB at most, and the oldest
     /// go.
     ///
     /// # Errors
-    /// The disk fails. The fragment is where it was.
+    /// As of [`Self::remove`].
     pub(crate) fn set_aside(&mut self, id: SpoolId, why: Aside) -> Result<(), SpoolError> {
-        self.clear_leftovers();
-        let Some(Entry { name, known }) = self.index.get(&id) else {
+        self.let_go(id, Some(why))
+    }
+
+    fn let_go(&mut self, id: SpoolId, aside: Option<Aside>) -> Result<(), SpoolError> {
+        // What is known of them already is no news.
+        let _ = self.clear();
+        let Some(Entry { name, known }) = self.index.remove(&id) else {
             return Ok(());
         };
-        let (name, length) = (name.clone(), known.length);
-        let moved = self.put_aside(&name, length, why);
-        moved.map_err(|error| self.failed("move", &name, error))?;
-        self.index.remove(&id);
-        self.bytes = self.bytes.saturating_sub(length);
-        Ok(())
+        self.part_with(Leftover {
+            name,
+            length: known.length,
+            aside,
+        })
     }
 
     /// Bytes of the file of this fragment.
     pub(crate) fn length(&self, id: SpoolId) -> Option<u64> {
         self.index.get(&id).map(|entry| entry.known.length)
+    }
+
+    /// Bytes of the files that ought to be gone.
+    pub(crate) fn left_over(&self) -> u64 {
+        let lengths = self.leftovers.iter().map(|leftover| leftover.length);
+        lengths.fold(0, u64::saturating_add)
     }
 
     /// Bytes of the files of fragments, without those that were set aside.

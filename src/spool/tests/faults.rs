@@ -102,6 +102,43 @@ fn what_a_failed_write_left_is_removed_later() {
     assert_eq!(files.len(), 1, "{files:?}");
 }
 
+/// Neither its removal nor its move works; then both do, though nothing else changes.
+#[test]
+fn what_could_not_be_removed_or_moved_is_when_it_is_tried_again() {
+    let mut disk = Simulated::new(1);
+    let (mut spool, _) = Spool::with(&mut disk, false).unwrap();
+    let ids: Vec<_> = (0..3)
+        .map(|number| {
+            let (about, body) = nth(number);
+            spool.write(&about, &body).unwrap()
+        })
+        .collect();
+    let lengths = ids.iter().map(|id| spool.length(*id).unwrap());
+    let lengths: Vec<_> = lengths.collect();
+    spool.disk.set_fault(Some(Fault {
+        failure: Failure::ReadOnly,
+        after: 0,
+        lasting: true,
+    }));
+    for error in [
+        spool.remove(ids[0]).unwrap_err(),
+        spool.set_aside(ids[1], Aside::Refused).unwrap_err(),
+        spool.clear().unwrap_err(),
+    ] {
+        let text = error.to_string();
+        assert!(matches!(error, SpoolError::ReadOnly { .. }), "{text}");
+        assert!(text.contains("/simulated/0000000000000000000"), "{text}");
+    }
+    assert_eq!(spool.left_over(), lengths[0] + lengths[1]);
+    assert_eq!(spool.bytes(), lengths.iter().sum::<u64>());
+    spool.disk.set_fault(None);
+    spool.clear().unwrap();
+    assert_eq!((spool.left_over(), spool.bytes()), (0, lengths[2]));
+    let files: Vec<_> = disk.names().filter(|name| name.contains(".mkv")).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    assert!(files.iter().any(|name| name.starts_with("refused/0")));
+}
+
 /// A process is killed when a file has its name, but not for good.
 #[test]
 fn what_is_found_is_there_for_good() {

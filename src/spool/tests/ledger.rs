@@ -161,14 +161,9 @@ impl Ledger {
             }
             Op::SetAside(nth, why) => {
                 let Some((id, body)) = pick(nth) else { return };
-                let set = spool.set_aside(id, why);
-                // It may be done although it failed.
-                let is_done = matches!(failure, Some(Failure::IoDone | Failure::Death));
-                if set.is_ok() || is_done {
-                    self.kept.remove(&id);
-                    self.gone.insert(body);
-                }
-                if let Err(error) = set {
+                self.kept.remove(&id);
+                self.gone.insert(body);
+                if let Err(error) = spool.set_aside(id, why) {
                     self.failed(&error, failure);
                 }
             }
