@@ -450,15 +450,14 @@ impl Session {
         self.advance(now);
     }
 
-    /// What became of a task of the spool.
+    /// What became of a task of the spool. What follows from it is for the next [`Self::poll`]: this comes from another thread
+    /// than the driver's, which must not send what is of the next connection before it knows that this one is over.
     #[cfg(any(feature = "net", test))]
     pub(crate) fn handle_spool(&mut self, now: Mono, news: &SpoolNews) {
         self.seen = now;
         if !self.is_stopped() {
             self.spool_news(now, news);
         }
-        self.pump(now);
-        self.advance(now);
     }
 
     fn before(&self) -> Before {
