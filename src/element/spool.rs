@@ -128,7 +128,7 @@ pub(super) fn report(element: &KvsSink, event: &SpoolEvent) {
             gst::element_warning!(
                 element,
                 gst::ResourceError::OpenWrite,
-                ["The spool does not work, only memory is left: {reason}"]
+                ["The spool does not work as it should, memory keeps what it can: {reason}"]
             );
             message("failed").field("reason", reason).build()
         }

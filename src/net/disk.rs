@@ -1,7 +1,8 @@
 //! [`Disk`]: the thread on which a stream's files are written, read and removed.
 //!
 //! In: [`Task`]s of the session. Out: [`SpoolNews`] to it. Neither the thread that brings frames nor the driver ever waits for
-//! a disk; what waits for this thread is bounded by the session, which has two writes and two reads under way at most.
+//! a disk; what waits for this thread is bounded by the session, which has two writes and two reads under way at most. Each task is
+//! answered, in their order: so the session knows of a disk that hangs.
 //! Does not belong here: what is written when (`session`), how (`spool`).
 
 use std::{
@@ -57,7 +58,7 @@ impl Disk {
         self.tasks.send(task.0).is_ok()
     }
 
-    /// All is done, and the directory is free for others.
+    /// All is done, and the directory is free for others. Whoever waits for it bounds that: a disk that hangs is not done.
     pub(crate) async fn finish(self) {
         drop(self.tasks);
         let _ = self.over.await;
@@ -104,23 +105,27 @@ fn work(
             }
             (Task::Read { id, file }, Some(spool)) => tell(match spool.read(SpoolId(file)) {
                 Ok(body) => SpoolNews::Read { id, body },
-                Err(error) => {
-                    let is_damaged = matches!(error, SpoolError::Damaged { .. });
-                    if is_damaged {
-                        // It is not sent, wherever it stays.
-                        let _ = spool.set_aside(SpoolId(file), Aside::Damaged);
-                    }
-                    SpoolNews::NotRead {
-                        id,
-                        reason: error.to_string(),
-                        is_damaged,
-                    }
-                }
+                Err(error) => SpoolNews::NotRead {
+                    id,
+                    reason: error.to_string(),
+                    is_damaged: matches!(error, SpoolError::Damaged { .. }),
+                },
             }),
-            // A file that cannot be removed is found again by the next run, and sent again: at least once.
-            (Task::Remove { file }, Some(spool)) => drop(spool.remove(SpoolId(file))),
-            (Task::SetAside { file }, Some(spool)) => {
-                drop(spool.set_aside(SpoolId(file), Aside::Refused));
+            (Task::Remove { file }, Some(spool)) => {
+                let removed = spool.remove(SpoolId(file));
+                tell(cleared(spool, removed));
+            }
+            (Task::SetAside { file, refused }, Some(spool)) => {
+                let why = match refused {
+                    true => Aside::Refused,
+                    false => Aside::Damaged,
+                };
+                let moved = spool.set_aside(SpoolId(file), why);
+                tell(cleared(spool, moved));
+            }
+            (Task::Clear, Some(spool)) => {
+                let outcome = spool.clear();
+                tell(cleared(spool, outcome));
             }
             (Task::Write { id, .. }, None) => tell(SpoolNews::NotWritten {
                 id,
@@ -131,8 +136,21 @@ fn work(
                 reason: "the spool is not open".to_owned(),
                 is_damaged: false,
             }),
-            (Task::Remove { .. } | Task::SetAside { .. }, None) => {}
+            (Task::Remove { .. } | Task::SetAside { .. } | Task::Clear, None) => {
+                tell(SpoolNews::Cleared { left_over: 0 });
+            }
         }
+    }
+}
+
+fn cleared(spool: &Spool, outcome: Result<(), SpoolError>) -> SpoolNews {
+    let left_over = spool.left_over();
+    match outcome {
+        Ok(()) => SpoolNews::Cleared { left_over },
+        Err(error) => SpoolNews::NotCleared {
+            left_over,
+            reason: error.to_string(),
+        },
     }
 }
 
@@ -146,4 +164,71 @@ fn open_when_free(
         }
     }
     open()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        fragment::{FragmentId, Spooled, tests::tracks},
+        time::{Timecode, Timestamp},
+    };
+
+    fn ask(tasks: &mpsc::Sender<Task>, news: &mpsc::Receiver<SpoolNews>, task: Task) -> SpoolNews {
+        tasks.send(task).unwrap();
+        news.recv().unwrap()
+    }
+
+    /// A directory in the place of its file: not even root may remove that as a file.
+    #[test]
+    fn a_file_that_cannot_be_removed_is_told_and_removed_when_it_can_be() {
+        let location = tempfile::TempDir::new().unwrap();
+        let path = location.path().to_owned();
+        let ((tasks, todo), (told, news)) = (mpsc::channel(), mpsc::channel());
+        let thread = thread::spawn(move || {
+            let open = || Spool::open(&path, "cam", false);
+            work(&todo, &open, |news| told.send(news).unwrap());
+        });
+        let opened = ask(&tasks, &news, Task::Open);
+        assert!(matches!(opened, SpoolNews::Opened { .. }), "{opened:?}");
+        let body = vec![Bytes::from_static(b"a fragment")];
+        let about = Spooled {
+            timecode: Timecode::from_millis(1),
+            tracks: tracks(640),
+            start: Timestamp::ZERO,
+            first: Timestamp::ZERO,
+            earliest: Timestamp::ZERO,
+            last: Timestamp::ZERO,
+            frames: 1,
+            length: 10,
+        };
+        let id = FragmentId(0);
+        let SpoolNews::Written { file, .. } = ask(&tasks, &news, Task::Write { id, about, body })
+        else {
+            panic!("it is not written");
+        };
+        let path = location.path().join("cam.spool");
+        let path = path.join(format!("{:020}-1.mkv", file.number));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let number = file.number;
+        for task in [Task::Remove { file: number }, Task::Clear] {
+            match ask(&tasks, &news, task) {
+                SpoolNews::NotCleared { left_over, reason } => {
+                    assert_eq!(left_over, file.bytes);
+                    let expected = format!("cannot remove {}: ", path.display());
+                    assert!(reason.starts_with(&expected), "{reason}");
+                }
+                news => panic!("{news:?}"),
+            }
+        }
+        std::fs::remove_dir(&path).unwrap();
+        let cleared = ask(&tasks, &news, Task::Clear);
+        let is_clear = matches!(cleared, SpoolNews::Cleared { left_over: 0 });
+        assert!(is_clear, "{cleared:?}");
+        drop(tasks);
+        thread.join().unwrap();
+    }
 }

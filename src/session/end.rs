@@ -63,6 +63,7 @@ impl Session {
             ending.deadline = ending.deadline + time;
         }
         self.lanes.suspended(time);
+        self.spool_suspended(time);
     }
 
     /// Nobody drives this session any more: the end, with everything that is still kept counted as dropped.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     definition::TimecodeType,
-    fragment::FragmentId,
+    fragment::{Fragment, FragmentId},
     mkv,
     time::{Mono, Timecode},
 };
@@ -98,7 +98,9 @@ impl Session {
     /// No media was sent in this session, and what is next does not go under its header: it was evicted meanwhile.
     fn is_useless(&self, link: &Link) -> bool {
         let next = self.store.current();
-        link.clusters == 0 && self.store.at_boundary() && next.is_none_or(|next| !link.takes(next))
+        link.clusters == 0
+            && self.store.at_boundary()
+            && next.is_none_or(|next| !self.may_follow(link, next))
     }
 
     /// This session is over at the next boundary of fragments: it is idle or old, the stream ends, other tracks follow, too much
@@ -109,10 +111,15 @@ impl Session {
         }
         let next = self.store.current();
         link.last
-            || next.is_some_and(|next| !link.takes(next))
+            || next.is_some_and(|next| !self.may_follow(link, next))
             || (next.is_none() && self.ending.is_some())
             || self.confirms_late()
             || self.ends_turn(next)
+    }
+
+    /// This fragment may follow in this session, and can be had.
+    fn may_follow(&self, link: &Link, next: &Fragment) -> bool {
+        link.takes(next) && !(next.away && self.spool_hangs())
     }
 
     /// Without acks only the end of a session tells what arrived, so it comes before half of the storage waits for it, or

@@ -534,6 +534,7 @@ impl Session {
 
     /// Steps that need no input.
     fn advance(&mut self, now: Mono) {
+        self.pass_over_hung();
         match &self.state {
             State::New if self.definition.describe_before_put => self.call(Call::Describe),
             State::New => self.call(Call::Resolve),
@@ -571,7 +572,7 @@ impl Session {
 
     /// Something is to be sent, from memory or from disk.
     fn has_to_send(&self) -> bool {
-        self.store.has_unsent() || self.store.awaits_disk()
+        self.store.has_unsent() || (self.store.awaits_disk() && !self.spool_hangs())
     }
 
     fn deadlines(&self) -> [Option<(Mono, &'static str)>; 6] {

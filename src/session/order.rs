@@ -40,6 +40,8 @@ impl Session {
         spool.is_some_and(|spool| spool.order == SpoolOrder::LiveFirst)
             && self.is_live()
             && self.ending.is_none()
+            // Whose turn it is may not be had.
+            && !self.spool_hangs()
     }
 
     /// Where the next session begins, which is to be opened now.

@@ -5,12 +5,16 @@
 //! Belongs here: when and what. Does not belong here: files (`crate::spool`), which bytes are in memory
 //! (`crate::fragment::Store`).
 
+mod cleared;
+mod hung;
 mod leave;
 mod news;
 mod told;
 
 use std::time::Duration;
 
+use cleared::Uncleared;
+use hung::UnderWay;
 pub use told::{SpoolEvent, SpoolStats, SpoolTask};
 pub(crate) use told::{SpoolNews, Task};
 
@@ -43,6 +47,7 @@ const LONGEST_OPENING: Duration = Duration::from_secs(10);
 const AROUND: u64 = 4096;
 
 /// The spool of a session.
+#[derive(Default)]
 pub(super) struct Spooling {
     at: At,
     /// Nothing is written until then: the disk failed.
@@ -51,6 +56,14 @@ pub(super) struct Spooling {
     unread: Option<(Mono, FragmentId, u32)>,
     /// Failures since the last success.
     failed: u32,
+    /// They were told, and nothing since.
+    told_failed: bool,
+    /// What was asked for and is not answered.
+    under_way: UnderWay,
+    /// Files that could not be removed or moved: when that is tried again.
+    uncleared: Option<Uncleared>,
+    /// Their bytes.
+    left_over: u64,
     /// Frames that were told as left.
     told_left: u64,
     writing: usize,
@@ -62,9 +75,10 @@ pub(super) struct Spooling {
     stats: SpoolStats,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum At {
     /// Nobody asked for it yet.
+    #[default]
     New,
     /// What is there is not known yet. Nothing is sent before, for the first time.
     Opening {
@@ -86,24 +100,7 @@ enum Trouble {
     Open,
     Write,
     Read,
-}
-
-impl Default for Spooling {
-    fn default() -> Self {
-        Self {
-            at: At::New,
-            paused: None,
-            unread: None,
-            failed: 0,
-            told_left: 0,
-            writing: 0,
-            writing_bytes: 0,
-            reading: 0,
-            written: super::Rate::default(),
-            progress: None,
-            stats: SpoolStats::default(),
-        }
-    }
+    Hang,
 }
 
 impl Session {
@@ -124,6 +121,7 @@ impl Session {
 
     /// Writes, reads and removes what is due.
     pub(super) fn keep_on_disk(&mut self, now: Mono) {
+        self.notice_hang(now);
         let Some(spool) = &mut self.spool else {
             return;
         };
@@ -147,10 +145,17 @@ impl Session {
             .as_ref()
             .is_some_and(|spool| spool.at == At::Open)
         {
-            self.write_some(now);
-            self.unload_some();
+            // Nothing more waits for a disk that does not answer, and what memory has is all that can be sent.
+            let answers = !self.spool_hangs();
+            if answers {
+                self.clear_again(now);
+                self.write_some(now);
+                self.unload_some();
+            }
             self.drop_aged(now);
-            self.read_some(now);
+            if answers {
+                self.read_some(now);
+            }
             self.tell_progress(now);
         }
         self.leave_when_written(now);
@@ -162,7 +167,11 @@ impl Session {
         let unread = spool.unread.map(|(until, ..)| until);
         let retry = match spool.at {
             At::NotOpened { retry } => Some(retry),
-            At::Open => [spool.paused, unread].into_iter().flatten().min(),
+            At::Open => [spool.paused, unread, self.clear_due()]
+                .into_iter()
+                .flatten()
+                .filter(|at| *at > self.seen)
+                .min(),
             At::Opening { since, first: true } => Some(since + LONGEST_OPENING),
             _ => None,
         };
@@ -173,13 +182,17 @@ impl Session {
         let progress = spool.progress.filter(|_| spool.at == At::Open);
         let progress = progress.map(|at| (at, "progress of the spool"));
         let flush = flush.map(|at| (at, "spool, at the end"));
-        [retry, flush, progress]
+        let hang = self.hang_due().map(|at| (at, "answer of the disk"));
+        [retry, flush, progress, hang]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
     }
 
     fn ask(&mut self, task: Task) {
+        if let Some(spool) = &mut self.spool {
+            spool.under_way.begins(self.seen, &task);
+        }
         self.outputs.push_back(Output::Spool(SpoolTask(task)));
     }
 
@@ -217,9 +230,12 @@ impl Session {
             && let Some(oldest) = self.store.oldest_unfiled()
         {
             let (id, size) = (oldest.id, oldest.cost + AROUND);
-            if self.store.on_disk() + spool.writing_bytes + size > max {
+            let before = self.store.on_disk() + spool.writing_bytes + spool.left_over;
+            if before + size > max {
+                // Where nothing can be removed, a loss makes no room.
+                let may_drop = !blocks && spool.uncleared.is_none();
                 match self.store.oldest_filed_evictable() {
-                    Some(oldest) if !blocks => {
+                    Some(oldest) if may_drop => {
                         self.evict(now, oldest, DropReason::Spool);
                         continue;
                     }
@@ -335,8 +351,9 @@ impl Session {
         let newest = self.store.newest().unwrap_or_default();
         SpoolStats {
             state: match spool.at {
+                _ if self.spool_hangs() => "failing",
                 At::New | At::Opening { .. } => "opening",
-                At::Open if spool.failed == 0 => "open",
+                At::Open if !spool.told_failed => "open",
                 _ => "failing",
             },
             fragments: self.store.filed().count() as u64,
@@ -357,7 +374,11 @@ impl Session {
         if let Some(file) = self.store.take_file(id) {
             let timecode = self.store.get(id).map(|fragment| fragment.timecode);
             let what = timecode.map_or(String::new(), |timecode| timecode.to_string());
-            self.ask(Task::SetAside { file: file.number });
+            let file = file.number;
+            self.ask(Task::SetAside {
+                file,
+                refused: true,
+            });
             self.set_aside(what, format!("the service refused it twice ({error_id})"));
         }
     }

@@ -14,6 +14,9 @@ use crate::{
     session::{SpoolEvent, SpoolNews, Task},
 };
 
+/// How many ms a disk hangs, such as one of a server that is away.
+const HANG: std::ops::Range<u64> = 20_000..200_000;
+
 /// The disk of a camera.
 #[derive(Clone, Default)]
 pub(super) struct Disk {
@@ -25,12 +28,19 @@ pub(super) struct Disk {
     /// Parts of the tasks that fail.
     fails: f64,
     unreadable: f64,
+    pub(super) unremovable: f64,
+    /// They hang for minutes.
+    hangs: f64,
+    /// Files that ought to be gone; or to be set aside.
+    left_over: BTreeMap<u64, bool>,
     /// It is full.
     unwritable: bool,
     /// Part of what cannot be read that never can.
     damaged: f64,
-    free: Mono,
+    /// It does what is asked for from then on.
+    pub(super) free: Mono,
     writes: u64,
+    pub(super) clears: u64,
 }
 
 impl Disk {
@@ -44,7 +54,7 @@ impl Disk {
         self.files.len()
     }
 
-    fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.files.values().map(|(_, body)| body.len() as u64).sum()
     }
 }
@@ -95,15 +105,10 @@ impl World {
             Task::Read { id, file } => {
                 let body = self.disk.files[&file].1.clone();
                 if self.chance(self.disk.unreadable) {
-                    let is_damaged = self.chance(self.disk.damaged);
-                    if is_damaged {
-                        self.disk.refused.insert(file, body);
-                        self.disk.files.remove(&file);
-                    }
                     SpoolNews::NotRead {
                         id,
                         reason: reason(),
-                        is_damaged,
+                        is_damaged: self.chance(self.disk.damaged),
                     }
                 } else {
                     let body = body.into();
@@ -111,22 +116,55 @@ impl World {
                 }
             }
             Task::Remove { file } => {
-                // It may have been set aside before anybody knew.
-                let is_known = self.disk.refused.contains_key(&file);
-                assert!(self.disk.files.remove(&file).is_some() || is_known, "once");
-                return;
+                assert!(self.disk.files.contains_key(&file), "once");
+                self.disk.left_over.insert(file, false);
+                self.clear()
             }
-            Task::SetAside { file } => {
-                let (_, body) = self.disk.files.remove(&file).expect("it is there");
-                self.disk.refused.insert(file, body);
-                return;
+            Task::SetAside { file, .. } => {
+                assert!(self.disk.files.contains_key(&file), "once");
+                self.disk.left_over.insert(file, true);
+                self.clear()
+            }
+            Task::Clear => {
+                self.disk.clears += 1;
+                self.clear()
             }
         };
         // One after the other.
-        let takes = self.millis(0..self.disk.slowest_ms + 1);
+        let is_free = self.disk.free <= self.now;
+        let hangs = is_free && self.disk.hangs > 0.0 && self.chance(self.disk.hangs);
+        let takes = match (hangs, self.disk.slowest_ms) {
+            (true, _) => self.millis(HANG),
+            (false, 0) => Duration::ZERO,
+            (false, slowest) => self.millis(0..slowest + 1),
+        };
         self.disk.free = self.disk.free.max(self.now) + takes;
         let at = self.disk.free;
         self.plan_at(at, Happening::Disk(news));
+    }
+
+    /// What is not needed goes, and what could not go before.
+    fn clear(&mut self) -> SpoolNews {
+        let mut failed = false;
+        for (file, is_kept) in std::mem::take(&mut self.disk.left_over) {
+            if self.disk.unremovable > 0.0 && self.chance(self.disk.unremovable) {
+                failed = true;
+                self.disk.left_over.insert(file, is_kept);
+            } else if let Some((_, body)) = self.disk.files.remove(&file)
+                && is_kept
+            {
+                self.disk.refused.insert(file, body);
+            }
+        }
+        let left = self.disk.left_over.keys();
+        let left_over = left.map(|file| self.disk.files[file].1.len() as u64).sum();
+        match failed {
+            true => SpoolNews::NotCleared {
+                left_over,
+                reason: "EROFS".to_owned(),
+            },
+            false => SpoolNews::Cleared { left_over },
+        }
     }
 
     /// Another world with this disk and this service, after the process of this one was killed: nothing else is left. Its
@@ -138,6 +176,9 @@ impl World {
         next.disk = Disk {
             fails: 0.0,
             unreadable: 0.0,
+            unremovable: 0.0,
+            hangs: 0.0,
+            left_over: BTreeMap::new(),
             unwritable: false,
             free: Mono::ZERO,
             ..self.disk.clone()
@@ -177,6 +218,8 @@ pub(super) fn wild(world_seed: u64, definition: &mut StreamDefinition) -> Disk {
         fails: rate(0.3),
         unreadable: rate(0.1),
         damaged: rate(1.0),
+        unremovable: rate(0.3),
+        hangs: rate(0.05),
         slowest_ms: dice.u64(0..1000),
         ..Disk::default()
     }
@@ -197,7 +240,7 @@ pub(super) fn long_outage(world_seed: u64, world: &World) -> Option<(Mono, Mono)
 }
 
 /// A camera of 10 frames a second and some 10 kB/s with little memory.
-fn camera(mode: SpoolMode) -> World {
+pub(super) fn camera(mode: SpoolMode) -> World {
     World::with(7, |definition| {
         definition.storage = 100_000;
         let mut spool = SpoolDefinition::new("/spool");
@@ -206,7 +249,7 @@ fn camera(mode: SpoolMode) -> World {
     })
 }
 
-fn told(world: &World, which: impl Fn(&SpoolEvent) -> bool) -> usize {
+pub(super) fn told(world: &World, which: impl Fn(&SpoolEvent) -> bool) -> usize {
     world.told_times(|event| matches!(event, Event::Spool(spool) if which(spool)))
 }
 

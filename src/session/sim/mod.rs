@@ -13,6 +13,7 @@
 mod agenda;
 mod bounds;
 mod disk;
+mod disk_troubles;
 mod link;
 mod metrics;
 mod order;

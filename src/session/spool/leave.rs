@@ -20,7 +20,9 @@ impl Session {
             .spool
             .as_ref()
             .is_some_and(|spool| spool.at == At::Open);
-        if !is_open || matches!(self.state, State::Leaving { .. }) {
+        // One that has not answered for so long does not within a moment.
+        let has_left = matches!(self.state, State::Leaving { .. });
+        if !is_open || has_left || self.spool_hangs() {
             return false;
         }
         self.end_fragment();
@@ -64,6 +66,7 @@ impl Session {
 
     /// After the end fragments that have a file stay there. How many frames they have.
     pub(in crate::session) fn leave_files(&mut self) -> u64 {
+        self.tell_unwritten();
         let filed = self.store.filed().map(|fragment| fragment.id).collect();
         self.leave_some_files(filed)
     }
@@ -81,6 +84,17 @@ impl Session {
         }
         self.tell_left([fragments, frames, bytes]);
         frames
+    }
+
+    /// Nobody waits any longer for what is being written.
+    fn tell_unwritten(&mut self) {
+        let unwritten = || self.store.pending().filter(|it| it.file.is_none());
+        if self.is_writing() && unwritten().any(|fragment| fragment.busy) {
+            let (fragments, what) = (unwritten().count(), self.what_hangs(self.seen));
+            self.tell_failing(format!(
+                "{fragments} fragments are not kept at the end: {what}"
+            ));
+        }
     }
 
     /// An end that is not for good runs out of time: what is on disk is safe, so whoever waits may go on. False: not all is

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{At, SpoolEvent, SpoolNews, Task, Trouble};
+use super::{At, SpoolEvent, SpoolNews, Spooling, Task, Trouble, UnderWay};
 use crate::{
     definition::TimecodeType,
     fragment::{DropReason, FragmentId, SpoolFile, Spooled},
@@ -19,9 +19,23 @@ const READ_PAUSE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
+/// After so many failures, until the next try.
+pub(super) fn pause(failures: u32) -> Duration {
+    (PAUSE * (1 << failures.min(6))).min(LONGEST_PAUSE)
+}
+
 impl Session {
     /// What became of a task.
     pub(in crate::session) fn spool_news(&mut self, now: Mono, news: &SpoolNews) {
+        let hung = self.answered(now);
+        self.came_of_it(now, news);
+        let works = |spool: &Spooling| spool.paused.is_none() && spool.unread.is_none();
+        if hung && !news.is_failure() && self.spool.as_ref().is_some_and(works) {
+            self.works_again();
+        }
+    }
+
+    fn came_of_it(&mut self, now: Mono, news: &SpoolNews) {
         let Some(spool) = &mut self.spool else {
             return;
         };
@@ -37,10 +51,10 @@ impl Session {
             SpoolNews::Gone { .. } if spool.at == At::Gone => {}
             SpoolNews::Gone { reason } => {
                 (spool.at, spool.writing, spool.reading) = (At::Gone, 0, 0);
+                spool.under_way = UnderWay::default();
                 spool.failed += 1;
-                spool.stats.failures += 1;
-                let reason = reason.clone();
-                self.tell_spool(SpoolEvent::Failed { reason });
+                spool.told_failed = false;
+                self.tell_failing(reason.clone());
                 // What is only there, only the next run can send.
                 self.leave_files();
             }
@@ -99,13 +113,24 @@ impl Session {
                     return self.unread(now, *id, times, reason);
                 }
                 spool.unread = None;
-                // It stays where it is, or was set aside: nothing waits for it.
-                if self.store.take_file(*id).is_some() {
+                // It stays where it is, or is set aside: nothing waits for it.
+                if let Some(file) = self.store.take_file(*id) {
+                    let file = file.number;
+                    if *is_damaged {
+                        self.ask(Task::SetAside {
+                            file,
+                            refused: false,
+                        });
+                    }
                     let what = self.store.get(*id).map(|fragment| fragment.timecode);
                     let what = what.map_or(String::new(), |timecode| timecode.to_string());
                     self.evict(now, *id, DropReason::Spool);
                     self.set_aside(what, reason.clone());
                 }
+            }
+            SpoolNews::Cleared { left_over } => self.cleared(*left_over),
+            SpoolNews::NotCleared { left_over, reason } => {
+                self.not_cleared(now, *left_over, reason);
             }
         }
     }
@@ -126,31 +151,49 @@ impl Session {
     }
 
     fn works_again(&mut self) {
+        if let Some(spool) = &mut self.spool {
+            spool.failed = 0;
+        }
+        self.tell_working();
+    }
+
+    /// A failure that was told is over, when all of them are.
+    pub(super) fn tell_working(&mut self) {
         if let Some(spool) = &mut self.spool
-            && std::mem::take(&mut spool.failed) > 0
+            && spool.failed == 0
+            && spool.uncleared.is_none()
+            && std::mem::take(&mut spool.told_failed)
         {
             self.tell_spool(SpoolEvent::Restored);
         }
     }
 
-    fn spool_failed(&mut self, now: Mono, reason: &str, trouble: Trouble) {
+    /// Each failure is counted; the first one is told.
+    pub(super) fn tell_failing(&mut self, reason: String) {
+        if let Some(spool) = &mut self.spool {
+            spool.stats.failures += 1;
+            if !std::mem::replace(&mut spool.told_failed, true) {
+                self.tell_spool(SpoolEvent::Failed { reason });
+            }
+        }
+    }
+
+    pub(super) fn spool_failed(&mut self, now: Mono, reason: &str, trouble: Trouble) {
         let Some(spool) = &mut self.spool else {
             return;
         };
-        spool.stats.failures += 1;
-        let retry = now + (PAUSE * (1 << spool.failed.min(6))).min(LONGEST_PAUSE);
+        let retry = now + pause(spool.failed);
         match trouble {
             Trouble::Open => spool.at = At::NotOpened { retry },
             // Of two that were under way one is enough.
-            Trouble::Write if spool.paused.is_some() => return,
+            Trouble::Write if spool.paused.is_some() => {
+                return self.tell_failing(reason.to_owned());
+            }
             Trouble::Write => spool.paused = Some(retry),
-            Trouble::Read => {}
+            Trouble::Read | Trouble::Hang => {}
         }
         spool.failed += 1;
-        if spool.failed == 1 {
-            let reason = reason.to_owned();
-            self.tell_spool(SpoolEvent::Failed { reason });
-        }
+        self.tell_failing(reason.to_owned());
     }
 
     /// What an earlier run has left is sent first.

@@ -11,7 +11,7 @@ use crate::{
     time::Timecode,
 };
 
-/// Something to do with files. They are done in order, and each but the removals is answered by [`SpoolNews`].
+/// Something to do with files. They are done in order, and each is answered by [`SpoolNews`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpoolTask(pub(crate) Task);
 
@@ -30,8 +30,10 @@ pub(crate) enum Task {
     Read { id: FragmentId, file: u64 },
     /// It is PERSISTED, or dropped.
     Remove { file: u64 },
-    /// The service refused it: it is kept for somebody to look at.
-    SetAside { file: u64 },
+    /// The service refused it, or it is damaged: it is kept for somebody to look at.
+    SetAside { file: u64, refused: bool },
+    /// Try again what could not be removed or set aside.
+    Clear,
 }
 
 /// What became of a task.
@@ -50,14 +52,35 @@ pub(crate) enum SpoolNews {
     NotWritten { id: FragmentId, reason: String },
     /// Its bytes.
     Read { id: FragmentId, body: Bytes },
-    /// Its file is damaged, and was set aside as far as possible; or it could not be read.
+    /// Its file is damaged, or could not be read.
     NotRead {
         id: FragmentId,
         reason: String,
         is_damaged: bool,
     },
-    /// Nobody does what is asked for, nor will.
+    /// A file was removed or set aside, or all were that could not be before; so many bytes of others still could not.
+    Cleared { left_over: u64 },
+    /// It could not be, and is one of the others now.
+    NotCleared { left_over: u64, reason: String },
+    /// Nobody does what is asked for, nor will; this answers all of it.
     Gone { reason: String },
+}
+
+impl SpoolNews {
+    /// The disk could not do it.
+    pub(super) fn is_failure(&self) -> bool {
+        match self {
+            Self::NotOpened { .. }
+            | Self::NotWritten { .. }
+            | Self::NotCleared { .. }
+            | Self::Gone { .. } => true,
+            Self::NotRead { is_damaged, .. } => !is_damaged,
+            Self::Opened { .. }
+            | Self::Written { .. }
+            | Self::Read { .. }
+            | Self::Cleared { .. } => false,
+        }
+    }
 }
 
 /// What happened with the spool.
@@ -102,7 +125,8 @@ pub enum SpoolEvent {
         /// Why.
         reason: String,
     },
-    /// The disk does not take, or give, what it should: memory goes on alone. Once, until it works again.
+    /// The disk does not take, give or remove what it should, or does not answer: memory goes on alone with what it does not take.
+    /// Once, until it works again.
     Failed {
         /// What, where, and what to do.
         reason: String,
