@@ -15,12 +15,16 @@ macro_rules! open {
 }
 open!(definition, media, mkv, secret, session, time);
 
+use std::collections::{BTreeMap, VecDeque};
+
 use bytes::Bytes;
 
 use crate::{
-    fragment::{Block, Fragment, FragmentId, Store, Tracks},
+    fragment::{Block, Fragment, FragmentId, SpoolFile, Spooled, Store, Tracks},
     media::Track,
-    session::{Ack, AckReader, Call, Failure, Fatal, answer, policy},
+    session::{
+        Ack, AckReader, Call, Failure, Fatal, Session, SpoolNews, SpoolTask, Task, answer, policy,
+    },
     time::{Mono, Timecode, Timestamp},
 };
 
@@ -99,6 +103,75 @@ pub fn gives_up(failure: &Failure, streaming: bool) -> Option<Fatal> {
 
 /// Longest text of the service that a failure repeats, in characters.
 pub const MAX_SAID: usize = answer::MAX_SAID;
+
+/// A disk in memory for the spool of a session. What is asked for is done in its order, when the target says so.
+#[derive(Default)]
+pub struct Disk {
+    files: BTreeMap<u64, (Spooled, Bytes)>,
+    todo: VecDeque<Task>,
+    next: u64,
+}
+
+impl Disk {
+    /// This is to be done.
+    pub fn ask(&mut self, SpoolTask(task): SpoolTask) {
+        self.todo.push_back(task);
+    }
+
+    /// Does the oldest task, or fails at it, and tells the session.
+    pub fn answer(&mut self, session: &mut Session, now: Mono, fails: bool) {
+        if let Some(task) = self.todo.pop_front() {
+            let news = match fails {
+                true => refuse(&task),
+                false => self.perform(task),
+            };
+            session.handle_spool(now, &news);
+        }
+    }
+
+    fn perform(&mut self, task: Task) -> SpoolNews {
+        match task {
+            Task::Open => SpoolNews::Opened {
+                fragments: Vec::new(),
+                damaged: Vec::new(),
+            },
+            Task::Write { id, about, body } => {
+                let body = Bytes::from(body.concat());
+                let (number, bytes) = (self.next, body.len() as u64);
+                self.next += 1;
+                self.files.insert(number, (about, body));
+                let file = SpoolFile { number, bytes };
+                SpoolNews::Written { id, file }
+            }
+            Task::Read { id, file } => {
+                let body = self.files[&file].1.clone();
+                SpoolNews::Read { id, body }
+            }
+            Task::Remove { file } | Task::SetAside { file, .. } => {
+                self.files.remove(&file).expect("it is there");
+                SpoolNews::Cleared { left_over: 0 }
+            }
+            Task::Clear => SpoolNews::Cleared { left_over: 0 },
+        }
+    }
+}
+
+fn refuse(task: &Task) -> SpoolNews {
+    let reason = "EIO".to_owned();
+    match *task {
+        Task::Open => SpoolNews::NotOpened { reason },
+        Task::Write { id, .. } => SpoolNews::NotWritten { id, reason },
+        Task::Read { id, .. } => SpoolNews::NotRead {
+            id,
+            reason,
+            is_damaged: false,
+        },
+        Task::Remove { .. } | Task::SetAside { .. } | Task::Clear => SpoolNews::NotCleared {
+            left_over: 1,
+            reason,
+        },
+    }
+}
 
 /// The store of a stream with one track, as a session that loses nothing works with it.
 pub struct Kept {

@@ -10,7 +10,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use arbitrary::Arbitrary;
 use gstkvssink::internals::{
-    definition::{Fragmentation, StreamDefinition, StreamName, StreamingType, TimecodeType},
+    Disk,
+    definition::{
+        Fragmentation, SpoolDefinition, SpoolMode, SpoolOrder, SpoolPolicy, StreamDefinition,
+        StreamName, StreamingType, TimecodeType,
+    },
     described, failure,
     media::{Codec, Frame, Track, TrackNumber, alaw_private},
     session::{Call, Cause, Event, Input, Output, Refused, Session, StreamStatus},
@@ -40,6 +44,16 @@ struct Settings {
     replay_seconds: Option<u8>,
     buffer_seconds: u8,
     tags: bool,
+    spool: Option<Spool>,
+}
+
+#[derive(Arbitrary, Debug)]
+struct Spool {
+    always: bool,
+    blocks: bool,
+    live_first: bool,
+    kib: u16,
+    age_seconds: Option<u8>,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -103,6 +117,11 @@ enum Step {
     Suspend {
         seconds: u16,
     },
+    /// The disk does so many tasks, or fails at them.
+    Disk {
+        tasks: u8,
+        fails: bool,
+    },
 }
 
 /// Exceptions that the policy knows, and some that it does not.
@@ -132,6 +151,7 @@ const EPOCH_MS: u64 = 1_700_000_000_000;
 
 struct World {
     session: Session,
+    disk: Disk,
     now: Mono,
     pts: u64,
     /// The time of the audio.
@@ -179,6 +199,7 @@ impl World {
             definition.replay_duration = Duration::from_secs(seconds.into());
         }
         definition.buffer_duration = Duration::from_secs(u64::from(settings.buffer_seconds) + 1);
+        definition.spool = settings.spool.as_ref().map(spool);
         if settings.tags {
             definition.tags.insert("site".into(), "yard".into());
         }
@@ -186,6 +207,7 @@ impl World {
         session.set_tracks(&[track(64)]).unwrap();
         Self {
             session,
+            disk: Disk::default(),
             now: Mono::from_secs(10),
             pts: EPOCH_MS,
             sound: EPOCH_MS,
@@ -283,7 +305,7 @@ impl World {
             Step::End { tenths, stop } => {
                 let limit = Duration::from_millis(u64::from(tenths) * 100 + 1);
                 self.session.end(self.now, self.now + limit, stop);
-                self.end_by = Some(self.now + limit);
+                self.end_by = Some(self.now + limit + self.leave());
             }
             Step::Resume => {
                 self.session.resume();
@@ -295,7 +317,19 @@ impl World {
                 self.end_by = self.end_by.map(|by| by + time);
                 self.session.handle(self.now, Input::Suspended(time));
             }
+            Step::Disk { tasks, fails } => {
+                for _ in 0..tasks {
+                    self.disk.answer(&mut self.session, self.now, fails);
+                    self.turn();
+                }
+            }
         }
+    }
+
+    /// What is not PERSISTED by then is written to disk.
+    fn leave(&self) -> Duration {
+        let spool = self.session.definition().spool.as_ref();
+        spool.map_or(Duration::ZERO, |_| Duration::from_millis(801))
     }
 
     fn frame(&mut self, key: bool, units: &[u8], times: usize) {
@@ -495,8 +529,8 @@ impl World {
                 assert!(!self.closed, "{event:?} after Closed");
                 self.closed = matches!(event, Event::Closed(_));
             }
-            // No spool is defined.
-            Output::Spool(_) | Output::Wait { .. } => {}
+            Output::Spool(task) => self.disk.ask(task),
+            Output::Wait { .. } => {}
         }
     }
 
@@ -505,7 +539,10 @@ impl World {
         let stats = self.session.stats(self.now);
         assert_eq!(
             stats.frames_in,
-            stats.frames_persisted + stats.frames_dropped() + stats.frames_pending,
+            stats.frames_persisted
+                + stats.frames_dropped()
+                + stats.frames_pending
+                + stats.spool.frames_left,
             "{stats}"
         );
         let definition = self.session.definition();
@@ -513,7 +550,13 @@ impl World {
             StreamingType::Offline => {
                 definition.storage.max(self.largest_fragment) + self.largest_fragment
             }
+            _ if definition.spool.is_some() => definition.storage.max(self.largest_fragment),
             _ => definition.storage,
+        };
+        // What is read again to be sent is whole.
+        let bound = match definition.spool {
+            Some(_) => bound + self.largest_fragment,
+            None => bound,
         };
         let bytes = stats.bytes_buffered;
         let flushed = self.several && definition.streaming_type == StreamingType::Offline;
@@ -541,6 +584,22 @@ impl Body {
     }
 }
 
+fn spool(settings: &Spool) -> SpoolDefinition {
+    let mut spool = SpoolDefinition::new("/spool");
+    if settings.always {
+        spool.mode = SpoolMode::Always;
+    }
+    if settings.blocks {
+        spool.policy = SpoolPolicy::Block;
+    }
+    if settings.live_first {
+        spool.order = SpoolOrder::LiveFirst;
+    }
+    spool.max_bytes = (u64::from(settings.kib) + 1) << 10;
+    spool.max_age = Duration::from_secs(settings.age_seconds.unwrap_or(0).into());
+    spool
+}
+
 fn sound(rate: u32) -> Track {
     let rate = 8000 + rate;
     Track::audio(Codec::Alaw, alaw_private(rate, 1), rate, 1).unwrap()
@@ -559,7 +618,7 @@ fuzz_target!(|story: Story| {
     }
     let limit = Duration::from_secs(1);
     world.session.end(world.now, world.now + limit, true);
-    world.wait(world.now + limit);
+    world.wait(world.now + limit + world.leave());
     world.turn();
     assert!(world.session.is_stopped(), "the end comes in time");
     assert_eq!(world.session.stats(world.now).frames_pending, 0);

@@ -452,7 +452,7 @@ impl Session {
 
     /// What became of a task of the spool. What follows from it is for the next [`Self::poll`]: this comes from another thread
     /// than the driver's, which must not send what is of the next connection before it knows that this one is over.
-    #[cfg(any(feature = "net", test))]
+    #[cfg(any(feature = "net", feature = "internals", fuzzing, test))]
     pub(crate) fn handle_spool(&mut self, now: Mono, news: &SpoolNews) {
         self.seen = now;
         if !self.is_stopped() {
