@@ -46,9 +46,10 @@ CHECKED := $(foreach check,debug-assertions overflow-checks,--config profile.rel
 soak: export KVSSINK_WORLDS := $(SOAK_WORLDS)
 soak: export KVSSINK_FIRST_SEED ?= $(shell date +%Y%m%d)000000
 SOAK := $(CARGO) test --release --locked --lib --no-default-features $(CHECKED)
-soak: ## SOAK_WORLDS (100000) simulated worlds of sessions and of spools, from KVSSINK_FIRST_SEED on
+soak: ## SOAK_WORLDS (100000) simulated worlds of sessions and of spools, from KVSSINK_FIRST_SEED on; 7 GB through a real spool
 	@echo "seeds $(KVSSINK_FIRST_SEED) and $(SOAK_WORLDS) on; a failure says how to replay it"
 	$(SOAK) -- session::sim::wild:: spool::tests::worlds::
+	KVSSINK_FULL_SIZE=1 $(SOAK) -- an_outage_on_real_files --nocapture
 
 # cargo-fuzz on stable: guided by coverage, without a sanitizer, which would need nightly and finds nothing in safe code.
 FUZZ_SECONDS ?= 60
