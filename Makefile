@@ -21,7 +21,7 @@ demo: ## streams 20 s of live video to a local service, and shows it
 # Without nextest all tests of whole pipelines share a process: one after the other, since log lines and threads belong to the
 # process, and with a limit of 20 minutes, since nothing else ends one that hangs.
 LIMIT := $(if $(shell command -v timeout),--config 'target."cfg(all())".runner = "timeout --foreground --kill-after=10 1200"')
-# Simulated worlds of a session: those of the tests are always the same, those of the soak are others each day.
+# Simulated worlds of a session, and of a spool: those of the tests are always the same, those of the soak are others each day.
 TEST_WORLDS := 2000
 SOAK_WORLDS ?= 100000
 test: ## runs all tests
@@ -45,9 +45,11 @@ test: ## runs all tests
 CHECKED := $(foreach check,debug-assertions overflow-checks,--config profile.release.package.kvssink.$(check)=true)
 soak: export KVSSINK_WORLDS := $(SOAK_WORLDS)
 soak: export KVSSINK_FIRST_SEED ?= $(shell date +%Y%m%d)000000
-soak: ## SOAK_WORLDS (100000) simulated worlds, from KVSSINK_FIRST_SEED on; a failure says how to replay it
-	@echo "seeds $(KVSSINK_FIRST_SEED) and $(SOAK_WORLDS) on"
-	$(CARGO) test --release --locked --lib --no-default-features $(CHECKED) session::sim::wild::
+SOAK := $(CARGO) test --release --locked --lib --no-default-features $(CHECKED)
+soak: ## SOAK_WORLDS (100000) simulated worlds of sessions and of spools, from KVSSINK_FIRST_SEED on; 7 GB through a real spool
+	@echo "seeds $(KVSSINK_FIRST_SEED) and $(SOAK_WORLDS) on; a failure says how to replay it"
+	$(SOAK) -- session::sim::wild:: spool::tests::worlds::
+	KVSSINK_FULL_SIZE=1 $(SOAK) -- an_outage_on_real_files --nocapture
 
 # cargo-fuzz on stable: guided by coverage, without a sanitizer, which would need nightly and finds nothing in safe code.
 FUZZ_SECONDS ?= 60

@@ -269,6 +269,11 @@ impl Session {
             if self.unload() {
                 continue;
             }
+            // What was read to be sent is on disk, too: nothing that is nowhere else goes for it.
+            let read = self.store.read_to_send();
+            if self.bytes_kept() + cost - read <= self.storage_limit() {
+                return true;
+            }
             let Some(oldest) = self.store.oldest_evictable().map(|fragment| fragment.id) else {
                 return false;
             };

@@ -1,5 +1,6 @@
 //! Media on disk: what memory cannot hold, and what an end, a kill or a failing disk leaves.
 
+mod full;
 mod hung;
 mod killed;
 

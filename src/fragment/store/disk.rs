@@ -212,6 +212,13 @@ impl Store {
         }
     }
 
+    /// Bytes in memory of the fragment that comes next on the wire, if they are in its file, too.
+    pub(crate) fn read_to_send(&self) -> u64 {
+        let next = self.at(self.cursor.fragment);
+        let next = next.filter(|fragment| fragment.is_twice());
+        next.map_or(0, |fragment| fragment.cost)
+    }
+
     /// Takes the bytes of a fragment out of memory that are in its file, too: of the newest that is not half sent, nor one of
     /// the first so many that come next on the wire. False: there is none.
     pub(crate) fn unload(&mut self, spared: usize) -> bool {

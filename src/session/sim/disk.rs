@@ -3,6 +3,10 @@
 //! Belongs here: files of fragments, and what may go wrong with them. Does not belong here: what a real disk does with bytes
 //! that were not synced (`crate::spool`).
 
+mod outage;
+
+use std::{cell::RefCell, rc::Rc};
+
 use super::{
     reader::{Element, Reader},
     scenarios::secs,
@@ -41,6 +45,8 @@ pub(super) struct Disk {
     pub(super) free: Mono,
     writes: u64,
     pub(super) clears: u64,
+    /// In place of all this: real files, which do not fail.
+    real: Option<Rc<RefCell<outage::Files>>>,
 }
 
 impl Disk {
@@ -72,6 +78,10 @@ pub(super) fn frames(body: &[u8]) -> Vec<u64> {
 
 impl World {
     pub(super) fn on_disk(&mut self, task: Task) {
+        if let Some(files) = &self.disk.real {
+            let (news, took) = files.borrow_mut().perform(task);
+            return self.news(news, took);
+        }
         let fails = self.chance(self.disk.fails);
         let reason = || "EIO".to_owned();
         let news = match task {
@@ -130,13 +140,17 @@ impl World {
                 self.clear()
             }
         };
-        // One after the other.
+        self.news(news, Duration::ZERO);
+    }
+
+    /// It comes when the disk has done what was before; it takes so long, at least.
+    fn news(&mut self, news: SpoolNews, took: Duration) {
         let is_free = self.disk.free <= self.now;
         let hangs = is_free && self.disk.hangs > 0.0 && self.chance(self.disk.hangs);
         let takes = match (hangs, self.disk.slowest_ms) {
             (true, _) => self.millis(HANG),
-            (false, 0) => Duration::ZERO,
-            (false, slowest) => self.millis(0..slowest + 1),
+            (false, 0) => took,
+            (false, slowest) => self.millis(0..slowest + 1).max(took),
         };
         self.disk.free = self.disk.free.max(self.now) + takes;
         let at = self.disk.free;
@@ -430,7 +444,7 @@ fn offline_waits_for_a_full_spool_that_must_not_drop() {
     assert_eq!(world.missing(), Vec::<u64>::new());
 }
 
-/// Two hours at a thousandth of 8 Mbit/s; `make soak` has them at full size.
+/// Two hours at a thousandth of 8 Mbit/s; `make soak` has them at full size (`outage`).
 #[test]
 fn two_hours_of_outage_are_caught_up_with_most_of_the_link() {
     let outage = secs(7200);

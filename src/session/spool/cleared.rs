@@ -31,7 +31,7 @@ impl Session {
     }
 
     /// A file was removed or set aside; so many bytes of others are still to be.
-    pub(super) fn cleared(&mut self, left_over: u64) {
+    pub(super) fn cleared(&mut self, now: Mono, left_over: u64) {
         let Some(spool) = &mut self.spool else {
             return;
         };
@@ -39,6 +39,8 @@ impl Session {
         if left_over == 0 {
             spool.uncleared = None;
         }
+        // There may be room now.
+        spool.paused = spool.paused.map(|until| until.min(now + pause(0)));
         self.tell_working();
     }
 

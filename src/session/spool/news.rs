@@ -128,7 +128,7 @@ impl Session {
                     self.set_aside(what, reason.clone());
                 }
             }
-            SpoolNews::Cleared { left_over } => self.cleared(*left_over),
+            SpoolNews::Cleared { left_over } => self.cleared(now, *left_over),
             SpoolNews::NotCleared { left_over, reason } => {
                 self.not_cleared(now, *left_over, reason);
             }
