@@ -21,8 +21,8 @@ use crate::{
 
 /// Fragments in order, front = oldest. What is settled is not there any more, also where older ones are.
 ///
-/// The cursor is at a fragment that is there, or at `next`. Only [`Self::rewind`] moves it back; what it has passed since then,
-/// from `from` on, was sent.
+/// The cursor is at a fragment that is there, or at `next`. Only [`Self::rewind`] and [`Self::skip_to`] move it back; what it
+/// has passed since then, from `from` on, was sent.
 #[derive(Default)]
 pub(crate) struct Store {
     queue: VecDeque<Fragment>,
@@ -626,7 +626,18 @@ mod tests {
         Evict,
         Rewind,
         Skip(usize),
+        Write,
+        Unload(usize),
+        /// A file begins to be read; one that is being read, is.
+        Read,
+        HasRead(usize),
+        /// Its file stays, whatever becomes of it.
+        Leave,
+        EvictFile,
     }
+
+    /// What a file has.
+    const READ: &str = "read";
 
     fn operation() -> impl Strategy<Value = Operation> {
         prop_oneof![
@@ -638,6 +649,12 @@ mod tests {
             1 => Just(Operation::Evict),
             1 => Just(Operation::Rewind),
             1 => (0..8_usize).prop_map(Operation::Skip),
+            3 => Just(Operation::Write),
+            2 => (0..3_usize).prop_map(Operation::Unload),
+            3 => Just(Operation::Read),
+            3 => (0..4_usize).prop_map(Operation::HasRead),
+            1 => Just(Operation::Leave),
+            1 => Just(Operation::EvictFile),
         ]
     }
 
@@ -650,6 +667,7 @@ mod tests {
             let (mut taken, mut settled, mut next_ms) = (0, 0, 0_u64);
             let mut gone = std::collections::HashSet::new();
             let mut expected: Option<(String, usize)> = None;
+            let mut reads = Vec::new();
             for operation in operations {
                 match operation {
                     Operation::Begin => {
@@ -668,7 +686,13 @@ mod tests {
                     Operation::Send(count) => for _ in 0..count {
                         let Some(chunk) = store.next_chunk() else { break };
                         let text = String::from_utf8(chunk.to_vec()).unwrap();
-                        let (fragment, part) = text.split_once('.').unwrap();
+                        // Nothing is behind the head of what was read: it is short.
+                        let Some((fragment, part)) = text.split_once('.') else { continue };
+                        if part == READ {
+                            prop_assert!(!gone.contains(fragment), "{text} was settled");
+                            expected = None;
+                            continue;
+                        }
                         prop_assert!(!gone.contains(fragment), "{text} was settled");
                         let part = 2 * part[..part.len() - 1].parse::<usize>().unwrap() + usize::from(part.ends_with('p'));
                         match &expected {
@@ -695,6 +719,31 @@ mod tests {
                         store.rewind();
                         expected = None;
                     }
+                    Operation::Write => {
+                        let id = store.oldest_unfiled().map(|f| f.id);
+                        if let Some(id) = id {
+                            store.write(id).unwrap();
+                            let file = SpoolFile { number: id.0, bytes: 7 };
+                            prop_assert!(store.written(id, file));
+                        }
+                    }
+                    Operation::Unload(spared) => drop(store.unload(spared)),
+                    Operation::Read => reads.extend(store.next_to_read(u64::MAX)),
+                    Operation::HasRead(index) => if index < reads.len() {
+                        let (id, _) = reads.swap_remove(index);
+                        let name = store.get(id).map(|f| f.timecode.as_millis());
+                        store.read(id, format!("{}.{READ}", name.unwrap_or(0)).into());
+                    }
+                    Operation::Leave | Operation::EvictFile => {
+                        if let Some(id) = store.oldest_filed_evictable() {
+                            if matches!(operation, Operation::Leave) {
+                                prop_assert!(store.take_file(id).is_some());
+                            }
+                            let eviction = store.evict(id).unwrap();
+                            settled += eviction.frames;
+                            gone.insert(eviction.timecode.as_millis().to_string());
+                        }
+                    }
                     Operation::Skip(index) => {
                         let id = store.pending().nth(index).map(|f| f.id);
                         if let Some(id) = id {
@@ -706,6 +755,9 @@ mod tests {
                 }
                 prop_assert_eq!(taken, settled + store.frames());
                 prop_assert_eq!(store.bytes(), store.pending().flat_map(|f| &f.blocks).map(Block::cost).sum::<u64>());
+                let files = store.pending().filter_map(|f| f.file).map(|file| file.bytes);
+                prop_assert_eq!(store.on_disk(), files.sum::<u64>());
+                prop_assert_eq!(store.twice, store.pending().filter(|f| f.is_twice()).count());
                 let later = |f: &&Fragment| f.id.0 >= store.cursor.fragment;
                 let unsent = store.pending().filter(later).flat_map(|f| {
                     let sent = if f.id.0 == store.cursor.fragment { store.cursor.block } else { 0 };

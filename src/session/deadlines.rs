@@ -44,6 +44,8 @@ enum Due {
     Ack,
     Frame,
     Rotation,
+    /// It is another's turn.
+    Turn,
     End,
 }
 
@@ -54,6 +56,7 @@ impl Due {
             Self::Ack => "connection-staleness",
             Self::Frame => "idle",
             Self::Rotation => "rotation",
+            Self::Turn => "turn",
             Self::End => "end of the response",
         }
     }
@@ -75,11 +78,13 @@ impl Session {
             State::Streaming(link) => {
                 // Only when all that came was sent: what waits for the wire is not idle, nor a frame that waits for room.
                 // Whether its last fragment is complete or not: the service learns that with the next one, or here.
-                let idle = link.clusters > 0 && !link.last && !self.has_to_send() && !self.full;
+                let is_over = link.last && self.store.at_boundary();
+                let idle = link.clusters > 0 && !is_over && !self.has_to_send() && !self.full;
                 [
                     self.ack_due(link.due),
                     idle.then(|| (self.last_frame + IDLE, Due::Frame)),
                     (!link.last).then_some((link.rotation, Due::Rotation)),
+                    self.turn_due().map(|at| (at, Due::Turn)),
                 ]
                 .into_iter()
                 .flatten()
@@ -121,6 +126,8 @@ impl Session {
                 self.tell(Event::Underflow);
             }
             Due::Rotation => self.last(),
+            // Whoever looks sees it.
+            Due::Turn => {}
             // With acks everything is settled; the end of the response would have told nothing new.
             Due::End if definition.fragment_acks => self.leave_link(),
             Due::End => {

@@ -191,8 +191,8 @@ impl Session {
         let State::Opening(mut link) = std::mem::replace(&mut self.state, State::New) else {
             return;
         };
-        let rotation = deadlines::rotation(link.opened, until.map(|until| (now, until)));
-        link.rotation = (self.end_of_turn(now)).map_or(rotation, |end| rotation.min(end));
+        link.rotation = deadlines::rotation(link.opened, until.map(|until| (now, until)));
+        self.turn_begins(now);
         self.state = State::Streaming(link);
         self.stats.sessions += 1;
         self.tell(Event::State(self.state.name()));
@@ -311,7 +311,9 @@ impl Session {
                     self.tell(Event::State(self.state.name()));
                 }
             }
-            State::Streaming(link) if self.is_useless(link) => self.leave_link(),
+            State::Streaming(link) if self.is_useless(link) || self.waits_in_vain(link) => {
+                self.leave_link();
+            }
             // Nobody will come any more that could use it.
             State::Opening(_) if self.ending.is_some() && self.store.is_empty() => {
                 self.leave_link()
@@ -361,6 +363,7 @@ impl Session {
         if self.state.link().is_some() {
             self.outputs.push_back(Output::Abort);
             self.store.rewind();
+            self.turn_breaks();
         }
     }
 

@@ -472,10 +472,12 @@ impl Session {
         if std::mem::take(&mut self.refreshing) {
             return self.keep_endpoint(now);
         }
-        let mut action = policy::on_failure(failure, self.before());
-        if action == Action::GiveUp(Fatal::Refused) && self.turns_away_restored(failure) {
-            action = Action::Skip;
-        }
+        let action = match policy::on_failure(failure, self.before()) {
+            refused @ Action::GiveUp(Fatal::Refused) => {
+                self.turned_away(failure).unwrap_or(refused)
+            }
+            action => action,
+        };
         self.act(now, action, failure, None);
     }
 

@@ -2,22 +2,23 @@
 //! connection for each stream, and on it only timecodes that grow. Each turn is a session of its own.
 //!
 //! A turn of live media sends the complete fragments that came since the last one, as fast as the link takes them, and is over when
-//! it has caught up. A turn of the backlog sends the oldest, for [`TURN`]. Whoever is not behind for more than [`BEHIND`] takes no
+//! it has caught up. A turn of the backlog sends the oldest, for [`TURN`], and then until live media waits. Whoever is not behind for more than [`BEHIND`] takes no
 //! turns: all is sent in its order.
 //!
 //! Belongs here: whose turn it is, and when it is over. Does not belong here: how a session ends (`link`).
 
 use std::time::Duration;
 
-use super::Session;
+use super::{Session, state::Link};
 use crate::{
     definition::SpoolOrder,
     fragment::{Fragment, FragmentId},
     time::Mono,
 };
 
-/// How long a turn of the backlog is, and so how late live media is at most on a link that is much faster. Each change costs
-/// the last ack of a session and the first of the next, a second or so: this keeps it near a tenth of the link.
+/// How long a turn of the backlog is, and so how late live media is on a link that is much faster, but for the fragment under way and
+/// the change itself. Each change costs the last ack of a session and the request of the next, a second or so: this keeps it near a
+/// tenth of the link.
 const TURN: Duration = Duration::from_secs(10);
 /// What is later is not live any more: longer than a turn and two fragments of some seconds.
 const BEHIND: Duration = Duration::from_secs(30);
@@ -29,6 +30,8 @@ pub(super) struct Turns {
     live: FragmentId,
     /// This session is the backlog's.
     is_backlog: bool,
+    /// Until then no live media ends that.
+    until: Option<Mono>,
     /// Live media has caught up: the next session is the backlog's.
     caught_up: bool,
 }
@@ -46,7 +49,7 @@ impl Session {
 
     /// Where the next session begins, which is to be opened now.
     pub(super) fn take_turn(&mut self, now: Mono) {
-        self.turns.is_backlog = false;
+        (self.turns.is_backlog, self.turns.until) = (false, None);
         let caught_up = std::mem::take(&mut self.turns.caught_up);
         if !self.takes_turns() {
             return;
@@ -77,13 +80,15 @@ impl Session {
         self.store.newest_complete().map(|newest| newest.id)
     }
 
-    /// This session is over though more could be sent in it: it is the backlog's turn, or live media has fallen behind.
+    /// This session is over though more could be sent in it: it is another's turn, or live media has fallen behind.
     pub(super) fn ends_turn(&self, next: Option<&Fragment>) -> bool {
-        if !self.takes_turns() || self.turns.is_backlog {
+        if !self.takes_turns() {
             return false;
         }
         match next.filter(|next| next.complete) {
-            None => self.has_backlog(),
+            // The backlog's session may have come to live media: then it goes on with it.
+            None => !self.turns.is_backlog && self.has_backlog(),
+            Some(next) if self.is_of_backlog(next) => self.is_turn_of_live(),
             Some(next) => {
                 let newest = self.store.newest_complete();
                 (next.restored || is_behind(next, self.seen))
@@ -92,15 +97,46 @@ impl Session {
         }
     }
 
+    fn is_of_backlog(&self, next: &Fragment) -> bool {
+        self.turns.is_backlog && next.id < self.turns.live
+    }
+
+    fn is_turn_of_live(&self) -> bool {
+        self.turns.until.is_some_and(|until| until <= self.seen)
+            && self.next_live(self.seen).is_some()
+    }
+
+    /// The backlog's session has nothing but a header, since a disk is slow, and live media need not wait for that.
+    pub(super) fn waits_in_vain(&self, link: &Link) -> bool {
+        link.clusters == 0
+            && self.takes_turns()
+            && self.store.awaits_disk()
+            && self.is_turn_of_live()
+            && self
+                .store
+                .current()
+                .is_some_and(|next| self.is_of_backlog(next))
+    }
+
     /// A session comes to its end.
     pub(super) fn turn_ends(&mut self) {
         let next = self.store.current();
         self.turns.caught_up = !self.turns.is_backlog && next.is_none_or(|next| !next.complete);
     }
 
-    /// When this session, which may send from now on, is over for live media's sake.
-    pub(super) fn end_of_turn(&self, now: Mono) -> Option<Mono> {
-        self.turns.is_backlog.then(|| now + TURN)
+    /// The session may send from now on.
+    pub(super) fn turn_begins(&mut self, now: Mono) {
+        self.turns.until = self.turns.is_backlog.then(|| now + TURN);
+    }
+
+    /// When it is another's turn, unless it is already.
+    pub(super) fn turn_due(&self) -> Option<Mono> {
+        self.turns.until.filter(|until| *until > self.seen)
+    }
+
+    /// The session is lost.
+    pub(super) fn turn_breaks(&mut self) {
+        self.turns.caught_up = false;
     }
 }
 

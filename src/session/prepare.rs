@@ -81,7 +81,9 @@ impl Session {
                     self.tell(Event::Ready);
                 }
             }
-            Call::PutMedia | Call::Delete => {}
+            // What it was opened with is not to be sent.
+            Call::PutMedia => self.leave_link(),
+            Call::Delete => {}
         }
     }
 

@@ -73,7 +73,8 @@ impl Session {
     /// After a loss: drops what was sent longer than `replay_duration` before the newest that was sent.
     pub(super) fn forget_old(&mut self, now: Mono) {
         let bound = self.definition.replay_duration;
-        if bound.is_zero() || self.definition.streaming_type == StreamingType::Offline {
+        // What is on disk, or will be, may be as old as `spool-max-age` says.
+        if bound.is_zero() || !self.is_live() || self.spool_takes() {
             return;
         }
         let sent = || {

@@ -8,12 +8,10 @@ use super::{
     policy::{self, Action, Cause},
 };
 use crate::{
-    fragment::{DropReason, Fragment, FragmentId},
+    fragment::{DropReason, FragmentId},
     time::Mono,
 };
 
-/// From this id on ERROR acks are about keys and the service itself, not about a fragment.
-const INTERNAL: u32 = 4500;
 /// INVALID_PRODUCER_TIMESTAMP: of the future.
 const FUTURE: u32 = 4007;
 
@@ -33,12 +31,8 @@ impl Session {
             None => self.store.first_of_session().map(|first| first.id),
         };
         let action = match (policy::on_error_ack(error_id), id) {
-            // Neither an application nor time changes what an earlier run has left: it would end each run at once.
-            (Action::GiveUp(Fatal::Refused) | Action::RetrySlowly, Some(id))
-                if error_id < INTERNAL && self.is_restored(id) =>
-            {
-                Action::Skip
-            }
+            // No application changes what an earlier run has left: it would end each run at once.
+            (Action::GiveUp(Fatal::Refused), Some(id)) if self.is_restored(id) => Action::Skip,
             (Action::RetrySlowly, Some(id)) if error_id == FUTURE && self.was_clock_set(id) => {
                 Action::Skip
             }
@@ -76,13 +70,11 @@ impl Session {
         self.store.get(id).is_some_and(|fragment| fragment.restored)
     }
 
-    /// What came after it has earlier times: its own are wrong, and will be of the future for longer.
+    /// The newest frame is earlier: the clock of this fragment was wrong, and it will be of the future for longer.
     fn was_clock_set(&self, id: FragmentId) -> bool {
-        let Some(fragment) = self.store.get(id) else {
-            return false;
-        };
-        let is_set_back = |it: &Fragment| it.epoch != fragment.epoch && it.first < fragment.first;
-        self.store.pending_from(id).any(is_set_back)
+        let fragment = self.store.get(id);
+        let newest = self.store.newest();
+        fragment.is_some_and(|fragment| newest.is_some_and(|newest| newest < fragment.first))
     }
 
     /// This fragment and those that are later by the same clock.
@@ -94,18 +86,19 @@ impl Session {
     }
 
     /// PutMedia is refused for good. If that may be because of what an earlier run has left, since a request has the time of
-    /// its first fragment, that stays on disk, for this run, once it was tried twice. False: it is not.
-    pub(super) fn turns_away_restored(&mut self, failure: &Failure) -> bool {
+    /// its first fragment, that stays on disk, for this run, once it was tried twice. What is to be done then.
+    pub(super) fn turned_away(&mut self, failure: &Failure) -> Option<Action> {
         let is_answer = matches!(failure.cause, Cause::Answer { status: 400, .. });
         let first = self.store.current().filter(|first| first.restored);
-        let Some(first) = first.filter(|_| is_answer && failure.call == Call::PutMedia) else {
-            return false;
-        };
+        let first = first.filter(|_| is_answer && failure.call == Call::PutMedia)?;
         let id = first.id;
-        if self.store.refused(id).is_some_and(|times| times > 1) {
+        // Who ends at the first failure would end at this one in each run.
+        let restarts = self.definition.restart_on_error;
+        if self.store.refused(id)? > 1 || !restarts {
             let those = self.those_after(id);
-            self.leave_some_files(those);
+            let left = self.leave_some_files(those);
+            self.tell_left(left);
         }
-        true
+        Some(if restarts { Action::Skip } else { Action::GoOn })
     }
 }

@@ -64,6 +64,8 @@ pub(super) struct Spooling {
     uncleared: Option<Uncleared>,
     /// Their bytes.
     left_over: u64,
+    /// Bytes of files that stay where they are for the next run.
+    left: u64,
     /// Frames that were told as left.
     told_left: u64,
     writing: usize,
@@ -230,7 +232,7 @@ impl Session {
             && let Some(oldest) = self.store.oldest_unfiled()
         {
             let (id, size) = (oldest.id, oldest.cost + AROUND);
-            let before = self.store.on_disk() + spool.writing_bytes + spool.left_over;
+            let before = self.store.on_disk() + spool.writing_bytes + spool.left_over + spool.left;
             if before + size > max {
                 // Where nothing can be removed, a loss makes no room.
                 let may_drop = !blocks && spool.uncleared.is_none();

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     definition::{SpoolDefinition, SpoolMode, SpoolOrder, SpoolPolicy},
     fragment::{SpoolFile, Spooled},
-    session::{SpoolEvent, SpoolNews, Task},
+    session::{AckKind, SpoolEvent, SpoolNews, Task},
 };
 
 /// How many ms a disk hangs, such as one of a server that is away.
@@ -54,6 +54,10 @@ impl Disk {
     pub(super) fn frames(&self) -> BTreeSet<u64> {
         let frames = self.files.values().flat_map(|(_, body)| frames(body));
         frames.collect()
+    }
+
+    pub(super) fn is_slow(&mut self, most_ms: u64) {
+        self.slowest_ms = most_ms;
     }
 
     pub(super) fn files_left(&self) -> usize {
@@ -199,6 +203,7 @@ impl World {
         };
         next.service = std::mem::replace(&mut self.service, Service::new());
         next.service.stream = Stream::Active;
+        next.service.future = u64::MAX;
         next.ledger.widths = self.ledger.widths.clone();
         (next.frames_left, next.off) = (0, true);
         next.bytes_per_second = 3_000_000;
@@ -561,9 +566,13 @@ fn what_a_wrong_clock_has_stamped_holds_nothing_up_when_it_is_set() {
         assert_eq!(world.service.frames().len(), 0);
         assert_eq!(world.stats().frames_dropped(), 0, "it may become true");
         let wrong = world.stats().frames_in;
+        let refused = |world: &World| world.acks(AckKind::Error).count();
+        let before = refused(&world);
         world.session.restart_time();
         world.shift = 0;
         world.run_for(secs(120));
+        // All of it at once, though no fragment was refused twice but the first.
+        assert!(refused(&world) <= before + 2);
         assert_eq!(world.drain(), Ok(()));
         assert_eq!(world.dropped(DropReason::Rejected), wrong, "spool: {spool}");
         // And those until the next key frame.
@@ -579,19 +588,77 @@ fn what_an_earlier_run_has_left_stays_on_disk_when_the_service_refuses_its_time(
     let mut world = camera(SpoolMode::Always).away(5, 600);
     world.run_for(secs(60));
     let left = world.disk.frames();
+    for restarts in [true, false] {
+        let mut next = world.rises_again();
+        next.session.definition.restart_on_error = restarts;
+        next.service.earliest_start = source::EPOCH_MS + 3_600_000;
+        (next.shift, next.frames_left, next.off) = (7_200_000, u64::MAX, false);
+        next.source.next = 100_000;
+        next.run_for(secs(60));
+        assert!(!next.session.is_stopped());
+        let stats = next.stats();
+        let refused = stats.connection_attempts - stats.sessions;
+        assert_eq!(refused, if restarts { 2 } else { 1 }, "all of it at once");
+        assert_eq!(next.drain(), Ok(()));
+        assert_eq!(next.missing(), Vec::<u64>::new());
+        assert_eq!(next.stats().frames_dropped(), 0);
+        assert_eq!(next.disk.frames(), left);
+        assert_eq!(next.stats().spool.frames_left, left.len() as u64);
+        assert_eq!(
+            told(&next, |event| matches!(event, SpoolEvent::Left { .. })),
+            1
+        );
+        world = next;
+        world.session.definition.restart_on_error = true;
+    }
+}
+
+/// What an earlier run has left with a clock that is ahead waits for its time, as what this run takes does.
+#[test]
+fn a_clock_that_is_ahead_still_costs_time_and_no_media() {
+    let mut world = camera(SpoolMode::Always).away(5, 600);
+    world.run_for(secs(60));
+    let left = world.disk.frames();
     let mut next = world.rises_again();
+    next.service.future = source::EPOCH_MS + 20_000;
+    next.run_for(secs(60));
+    assert!(next.disk.frames().len() > 300);
+    next.service.future = u64::MAX;
+    assert_eq!(next.drain(), Ok(()));
+    assert!(next.service.frames().is_superset(&left));
+    assert_eq!(next.stats().frames_dropped(), 0);
+}
+
+/// Files that stay for the next run need their place: the disk does not get fuller than it may.
+#[test]
+fn what_stays_for_the_next_run_counts_for_the_bound() {
+    let mut world = camera(SpoolMode::Always).away(5, 600);
+    world.run_for(secs(60));
+    let mut next = world.rises_again().away(20, 9000);
     next.service.earliest_start = source::EPOCH_MS + 3_600_000;
     (next.shift, next.frames_left, next.off) = (7_200_000, u64::MAX, false);
     next.source.next = 100_000;
-    next.run_for(secs(60));
-    assert!(!next.session.is_stopped());
-    assert_eq!(next.drain(), Ok(()));
-    assert_eq!(next.missing(), Vec::<u64>::new());
-    assert_eq!(next.stats().frames_dropped(), 0);
-    assert_eq!(next.disk.frames(), left);
-    assert_eq!(next.stats().spool.frames_left, left.len() as u64);
-    assert_eq!(
-        told(&next, |event| matches!(event, SpoolEvent::Left { .. })),
-        1
-    );
+    let max = next.disk.bytes() + 100_000;
+    let spool = next.session.definition.spool.as_mut();
+    spool.unwrap().max_bytes = max;
+    next.run_for(secs(300));
+    assert!(next.stats().spool.frames_left > 0 && next.dropped(DropReason::Spool) > 0);
+    assert!(next.disk.bytes() <= max, "{} > {max}", next.disk.bytes());
+}
+
+#[test]
+fn what_goes_to_disk_is_not_too_old_to_be_sent_again() {
+    let mut world = World::with(7, |definition| {
+        definition.storage = 10_000_000;
+        definition.replay_duration = secs(10);
+        definition.spool = Some(SpoolDefinition::new("/spool"));
+    })
+    .away(5, 305);
+    let cut = world.now + secs(307);
+    world.faults.away.push((cut, cut + secs(5)));
+    world.bytes_per_second = 100_000;
+    world.run_for(secs(400));
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.stats().frames_dropped(), 0, "{}", world.stats());
+    assert_eq!(world.missing(), Vec::<u64>::new());
 }

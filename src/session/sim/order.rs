@@ -116,8 +116,12 @@ fn what_an_earlier_run_has_left_does_not_hold_up_live_media() {
     next.source.next = 1_000_000;
     next.source.sizes = (1000, 100);
     (next.frames_left, next.off) = (u64::MAX, false);
-    next.run_for(secs(60));
-    let live = next.service.frames().split_off(&1_000_000);
+    // Its first fragment has two seconds, and waits for one of the backlog.
+    next.run_for(secs(6));
+    let mut live = next.service.frames().split_off(&1_000_000);
+    assert!(!live.is_empty());
+    next.run_for(secs(54));
+    live = next.service.frames().split_off(&1_000_000);
     assert!(live.len() > 350, "{} of 600", live.len());
     next.run_for(secs(900));
     assert_eq!(next.drain(), Ok(()));
@@ -131,6 +135,66 @@ fn an_end_waits_for_the_backlog_too() {
     let mut world = camera(SpoolOrder::LiveFirst, 5000).away(5, 605);
     world.run_for(secs(660));
     assert!(world.is_behind());
+    let sessions = world.stats().sessions;
+    assert_eq!(world.drain(), Ok(()));
+    assert_eq!(world.missing(), Vec::<u64>::new());
+    // That of the turn, and then all that is left in its order.
+    assert!(world.stats().sessions <= sessions + 1);
+}
+
+#[test]
+fn without_live_media_the_backlog_takes_no_turns() {
+    let mut world = camera(SpoolOrder::LiveFirst, 5000).away(5, 605);
+    world.run_for(secs(600));
+    (world.frames_left, world.off) = (0, true);
+    world.run_for(secs(300));
+    assert_eq!(world.missing(), Vec::<u64>::new());
+    let sessions = world.stats().sessions;
+    assert!(sessions <= 4, "{sessions} sessions");
+    // Nor does what an earlier run has left.
+    let mut world = camera(SpoolOrder::LiveFirst, 5000).away(5, 9999);
+    world.run_for(secs(600));
+    (world.frames_left, world.off) = (0, true);
+    assert_eq!(world.end(secs(3), true), Ok(()));
+    let mut next = world.rises_again();
+    next.run_for(secs(300));
+    assert_eq!(next.disk.files_left(), 0);
+    assert_eq!(next.stats().sessions, 1);
+}
+
+#[test]
+fn a_session_of_the_backlog_goes_on_with_live_media_also_when_the_camera_pauses() {
+    for seed in 0..20 {
+        let mut world = camera(SpoolOrder::LiveFirst, 50_000).away(5, 65);
+        world.random = fastrand::Rng::with_seed(seed);
+        world.run_for(secs(70));
+        let until = world.now + secs(30);
+        world.run_while(until, World::is_behind);
+        let sessions = world.stats().sessions;
+        world.run_for(Duration::from_millis(2500));
+        // In mid-fragment.
+        (world.frames_left, world.off) = (0, true);
+        world.run_for(secs(60));
+        let lost = |event: &Event| matches!(event, Event::ConnectionLost(_));
+        assert_eq!(world.told_times(lost), 1, "the outage");
+        assert!(world.stats().sessions <= sessions + 1);
+        assert_eq!(world.missing(), Vec::<u64>::new());
+        assert_eq!(world.drain(), Ok(()));
+    }
+}
+
+#[test]
+fn a_slow_disk_does_not_hold_live_media_up() {
+    let mut world = camera(SpoolOrder::LiveFirst, 50_000).away(5, 605);
+    world.run_for(secs(620));
+    world.disk.is_slow(14_000);
+    let began = world.now;
+    world.run_for(secs(600));
+    let behind = world.longest_behind(began + secs(60));
+    assert!(behind < secs(32), "{behind:?}");
+    let lost = |event: &Event| matches!(event, Event::ConnectionLost(_));
+    assert_eq!(world.told_times(lost), 1, "the outage");
+    world.disk.is_slow(0);
     assert_eq!(world.drain(), Ok(()));
     assert_eq!(world.missing(), Vec::<u64>::new());
 }

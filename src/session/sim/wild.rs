@@ -9,6 +9,7 @@ use test_case::test_case;
 
 use super::{
     others::{audio, second_video},
+    source::EPOCH_MS,
     *,
 };
 use crate::{
@@ -104,6 +105,9 @@ fn wild(seed: u64) -> World {
             .faults
             .away
             .push((from, from + Duration::from_millis(dice.u64(0..30_000))));
+    }
+    if seed.is_multiple_of(7) {
+        world.service.future = EPOCH_MS + dice.clone().u64(0..90_000);
     }
     if let Some(long) = super::disk::long_outage(seed, &world) {
         world.faults.away.push(long);
@@ -238,6 +242,7 @@ fn live_through(seed: u64) -> World {
     if dice.bool() {
         let heals = world.now;
         world.faults = Faults::default();
+        world.service.future = u64::MAX;
         world.faults.away.retain(|(from, _)| *from < heals);
         let outcome = world.drain();
         // What was refused for good, or must not be tried again, has ended the stream before.

@@ -68,11 +68,13 @@ impl Session {
     pub(in crate::session) fn leave_files(&mut self) -> u64 {
         self.tell_unwritten();
         let filed = self.store.filed().map(|fragment| fragment.id).collect();
-        self.leave_some_files(filed)
+        let left @ [_, frames, _] = self.leave_some_files(filed);
+        self.tell_left_once(left);
+        frames
     }
 
-    /// These fragments stay in their files, for the next run.
-    pub(in crate::session) fn leave_some_files(&mut self, filed: Vec<FragmentId>) -> u64 {
+    /// These fragments stay in their files, for the next run: how many they are, their frames and bytes.
+    pub(in crate::session) fn leave_some_files(&mut self, filed: Vec<FragmentId>) -> [u64; 3] {
         let fragments = filed.len() as u64;
         let (mut frames, mut bytes) = (0, 0);
         for id in filed {
@@ -81,9 +83,9 @@ impl Session {
         }
         if let Some(spool) = &mut self.spool {
             spool.stats.frames_left += frames;
+            spool.left += bytes;
         }
-        self.tell_left([fragments, frames, bytes]);
-        frames
+        [fragments, frames, bytes]
     }
 
     /// Nobody waits any longer for what is being written.
@@ -113,16 +115,22 @@ impl Session {
         if is_safe {
             let frames = self.store.filed().map(|fragment| fragment.frames).sum();
             let fragments = self.store.filed().count() as u64;
-            self.tell_left([fragments, frames, self.store.on_disk()]);
+            self.tell_left_once([fragments, frames, self.store.on_disk()]);
         }
         is_safe
     }
 
-    fn tell_left(&mut self, [fragments, frames, bytes]: [u64; 3]) {
+    /// Ends may come one after the other.
+    fn tell_left_once(&mut self, left @ [_, frames, _]: [u64; 3]) {
         if let Some(spool) = &mut self.spool
-            && fragments > 0
             && std::mem::replace(&mut spool.told_left, frames) != frames
         {
+            self.tell_left(left);
+        }
+    }
+
+    pub(in crate::session) fn tell_left(&mut self, [fragments, frames, bytes]: [u64; 3]) {
+        if fragments > 0 {
             self.tell_spool(SpoolEvent::Left {
                 fragments,
                 frames,

@@ -114,8 +114,16 @@ impl Session {
                 }
                 spool.unread = None;
                 // It stays where it is, or is set aside: nothing waits for it.
-                if let Some(file) = self.store.take_file(*id) {
-                    let file = file.number;
+                if let Some(SpoolFile {
+                    number: file,
+                    bytes,
+                }) = self.store.take_file(*id)
+                {
+                    if let Some(spool) = &mut self.spool
+                        && !is_damaged
+                    {
+                        spool.left += bytes;
+                    }
                     if *is_damaged {
                         self.ask(Task::SetAside {
                             file,
