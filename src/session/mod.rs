@@ -473,9 +473,11 @@ impl Session {
             return self.keep_endpoint(now);
         }
         let action = match policy::on_failure(failure, self.before()) {
-            refused @ Action::GiveUp(Fatal::Refused) => {
-                self.turned_away(failure).unwrap_or(refused)
-            }
+            refused @ Action::GiveUp(Fatal::Refused) => match self.turned_away(failure) {
+                // What it was to begin with is not to be sent.
+                Some(Action::GoOn) => return self.leave_link(),
+                action => action.unwrap_or(refused),
+            },
             action => action,
         };
         self.act(now, action, failure, None);

@@ -2,8 +2,8 @@
 //! connection for each stream, and on it only timecodes that grow. Each turn is a session of its own.
 //!
 //! A turn of live media sends the complete fragments that came since the last one, as fast as the link takes them, and is over when
-//! it has caught up. A turn of the backlog sends the oldest, for [`TURN`], and then until live media waits. Whoever is not behind for more than [`BEHIND`] takes no
-//! turns: all is sent in its order.
+//! it has caught up. A turn of the backlog sends the oldest, for [`TURN`], and then until live media waits. Whoever is not behind for more
+//! than [`BEHIND`] takes no turns: all is sent in its order.
 //!
 //! Belongs here: whose turn it is, and when it is over. Does not belong here: how a session ends (`link`).
 

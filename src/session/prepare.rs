@@ -81,9 +81,7 @@ impl Session {
                     self.tell(Event::Ready);
                 }
             }
-            // What it was opened with is not to be sent.
-            Call::PutMedia => self.leave_link(),
-            Call::Delete => {}
+            Call::PutMedia | Call::Delete => {}
         }
     }
 
