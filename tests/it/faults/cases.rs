@@ -19,6 +19,8 @@ pub(crate) struct Case {
     pub(crate) staleness_s: u32,
     /// Frames in realtime, 25 a second.
     pub(crate) frames: u32,
+    /// The frame at which it is over, if it is not over by itself.
+    pub(crate) over: Option<usize>,
     /// What there is to say about it.
     pub(crate) note: &'static str,
 }
@@ -74,6 +76,9 @@ impl Bound {
     }
 }
 
+/// Frames of a fragment, in realtime: of a second.
+pub(crate) const GOP: usize = 25;
+
 /// How a stream takes its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -106,6 +111,7 @@ const fn case(fault: &'static str, outages: usize) -> Case {
         outages,
         staleness_s: STALENESS_S,
         frames: 125,
+        over: None,
         note: "",
     }
 }
@@ -137,11 +143,12 @@ impl Case {
         }
     }
 
-    /// As [`Self::away`], for longer than it keeps frames within this bound.
-    pub(crate) const fn away_too_long(fault: &'static str, frames: u32, bound: Bound) -> Self {
+    /// As [`Self::away`], until so many frames came: more than it keeps within this bound.
+    pub(crate) const fn away_too_long(over: usize, frames: u32, bound: Bound) -> Self {
         Self {
             end: End::TooLong(bound),
-            ..Self::away(fault, frames)
+            over: Some(over),
+            ..Self::away("away", frames)
         }
     }
 

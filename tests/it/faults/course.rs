@@ -1,13 +1,13 @@
 //! What happens in a case, as it happens: frames come, the fault is injected, acks come, the connection is lost.
 
 use std::{
-    sync::{Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard},
     time::Duration,
 };
 
 use gstkvssink::local::{Fault, FaultKind, Local};
 
-use super::cases::{Case, End, Type, When};
+use super::cases::{Case, End, GOP, Type, When};
 use crate::support::{PATIENCE, feed::hash, service_with};
 
 /// Of every case; each has a service of its own.
@@ -18,6 +18,8 @@ pub(crate) struct Course {
     pub(crate) local: Local,
     pub(crate) case: &'static Case,
     state: Mutex<State>,
+    /// Another PERSISTED was read, or the connection was lost.
+    heard: Condvar,
 }
 
 /// A frame that came.
@@ -42,6 +44,8 @@ pub(crate) struct State {
     pub(crate) sent: Vec<Sent>,
     /// The numbers of the fragments whose PERSISTED was read.
     pub(crate) persisted: Vec<String>,
+    /// The timecodes of the first and the last of them, in ms.
+    span: Option<(u64, u64)>,
     /// When the connection was lost, while it is.
     lost: Option<Duration>,
     /// The same, by the state of the session.
@@ -63,6 +67,7 @@ impl Course {
             local: service_with(|_| ()),
             case,
             state: Mutex::default(),
+            heard: Condvar::new(),
         }
     }
 
@@ -99,6 +104,32 @@ impl Course {
         })
     }
 
+    /// Waits until PERSISTED was read of every fragment that is complete when the frame of this number comes.
+    fn settle(&self, count: usize) {
+        let complete = count.saturating_sub(2) / GOP;
+        if complete == 0 {
+            return;
+        }
+        // A second each; timecodes are rounded to whole milliseconds.
+        let long_ms = (complete as u64 * 1000).saturating_sub(1001);
+        self.hear("what is complete is not PERSISTED", |state| {
+            state
+                .span
+                .is_some_and(|(first, last)| last - first >= long_ms)
+        });
+    }
+
+    /// Waits until what the bus told makes this so.
+    fn hear(&self, complaint: &str, so: impl Fn(&State) -> bool) {
+        let waited = self
+            .heard
+            .wait_timeout_while(self.so_far(), PATIENCE, |state| !so(state))
+            .map(|(_, waited)| waited);
+        if waited.unwrap().timed_out() {
+            self.complain(complaint);
+        }
+    }
+
     /// A frame comes. The one in the middle waits until the fault has struck, so that this does not depend on time.
     pub(crate) fn frame(&self, buffer: &gst::BufferRef, middle: usize) {
         let sent = Sent {
@@ -110,6 +141,17 @@ impl Course {
             state.sent.push(sent);
             state.sent.len()
         };
+        if let Some(over) = self.case.over {
+            if count == over {
+                self.local.clear_faults();
+            }
+            // Before: a PERSISTED that the outage loses makes a loss of what is stored. After: frames that the machine is late
+            // with come all at once, as in another outage.
+            let is_away = middle < count && count < over;
+            if !is_away && count % GOP == 1 {
+                self.settle(count);
+            }
+        }
         if count != middle {
             return;
         }
@@ -128,6 +170,10 @@ impl Course {
         if !self.strike() {
             self.complain(format!("not struck: {:?}", self.local.faults()));
         }
+        if self.case.over.is_some() {
+            // What is sent when it is not known yet cannot make room: a busy machine would cut a fragment.
+            self.hear("not lost", |state| state.outages > 0);
+        }
     }
 
     pub(crate) fn lost(&self) {
@@ -138,10 +184,15 @@ impl Course {
         let mut state = self.so_far();
         state.outages += 1;
         state.lost.get_or_insert(now);
+        self.heard.notify_all();
     }
 
-    pub(crate) fn persisted(&self, number: &str) {
-        self.so_far().persisted.push(number.to_owned());
+    pub(crate) fn persisted(&self, number: &str, timecode_ms: u64) {
+        let mut state = self.so_far();
+        state.persisted.push(number.to_owned());
+        let (first, last) = state.span.unwrap_or((timecode_ms, timecode_ms));
+        state.span = Some((first, last.max(timecode_ms)));
+        self.heard.notify_all();
     }
 
     pub(crate) fn restored(&self, outage: Duration) {

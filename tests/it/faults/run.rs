@@ -8,7 +8,7 @@ use std::{
 use gst::prelude::*;
 
 use super::{
-    cases::{Bound, Case, End, Type},
+    cases::{Bound, Case, End, GOP, Type},
     course::{Course, STREAM},
     line::Line,
     verdict::{self, Loss},
@@ -35,7 +35,7 @@ impl Type {
             Self::Realtime => format!(
                 "videotestsrc is-live=true pattern={pattern} num-buffers={frames} \
                  ! video/x-raw,format=I420,width=160,height=120,framerate=25/1 \
-                 ! x264enc threads=1 key-int-max=25 option-string=scenecut=0 speed-preset=ultrafast bframes=2 bitrate={bitrate} \
+                 ! x264enc threads=1 key-int-max={GOP} option-string=scenecut=0 speed-preset=ultrafast bframes=2 bitrate={bitrate} \
                  ! h264parse"
             ),
             Self::Offline => {
@@ -48,7 +48,8 @@ impl Type {
     /// The frame at which what is injected in the middle is, and from which on the fault has struck.
     fn middle(self) -> usize {
         match self {
-            Self::Realtime => 75,
+            // A key frame: a source that pauses for long has its fragment ended.
+            Self::Realtime => 3 * GOP + 1,
             Self::Offline => 120,
         }
     }
@@ -173,7 +174,10 @@ fn play(course: &Arc<Course>, kind: Type) -> Ended {
         } else if bus::tells(message, "kvs-fragment-ack") {
             let ack = message.structure().unwrap();
             if ack.get::<&str>("type").unwrap() == "PERSISTED" {
-                course.persisted(ack.get("fragment-number").unwrap());
+                course.persisted(
+                    ack.get("fragment-number").unwrap(),
+                    ack.get("timecode").unwrap(),
+                );
             }
         }
         bus::is_eos(message) || bus::is_error(message, "sink")

@@ -21,7 +21,7 @@ depend on time; `make faults` runs it and writes the table anew.
 const ATTEMPTS: &str = "\n## A service that is away\n";
 
 const ABOUT_ATTEMPTS: &str = "
-90 s of live video (2,250 frames) through `kvssink` with `storage-size=128`; the service is away for a while from the 75th
+90 s of live video (2,250 frames) through `kvssink` with `storage-size=128`; the service is away for a while from the 76th
 frame on. `make faults` has measured the attempts, which the back-off bounds: at most 8 in the first 2 s, 30 in 60 s.
 
 ";
