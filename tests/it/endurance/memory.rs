@@ -42,7 +42,7 @@ fn memory_stays_within_the_storage(streaming_type: &str, stops_at: u64) {
         let peak = ended
             .stdout
             .lines()
-            .find_map(|line| line.strip_prefix("peak "));
+            .find_map(|line| Some(line.split_once("peak ")?.1));
         peak.unwrap().parse::<u64>().unwrap()
     };
     let fakesink = peak_with("fakesink name=sink sync=false");
