@@ -75,8 +75,9 @@ pub use crate::{
         InvalidMetadata, MAX_METADATA, SPOOL_PROGRESS, SpoolEvent, SpoolStats, Stats, StreamError,
         StreamStatus,
     },
-    spool::inspect::{
-        SpoolDirectory, SpoolDirectoryError, SpooledFile, SpooledFragment, SpooledKind,
+    spool::{
+        inspect::SpoolDirectory,
+        listed::{SpoolDirectoryError, SpooledFile, SpooledFragment, SpooledKind},
     },
     time::{Timecode, Timestamp},
 };

@@ -34,6 +34,7 @@ mod disk;
 mod error;
 mod file;
 pub(crate) mod inspect;
+pub(crate) mod listed;
 mod names;
 mod opening;
 #[cfg(test)]
