@@ -144,7 +144,7 @@ fn a_connection_is_reset() {
     let mut frames = media.frames(START_MS);
     let rest = frames.split_off(25);
     put_all(&stream, frames);
-    assert!(eventually(|| stream.metrics().sessions == 1));
+    assert!(eventually(|| stream.metrics().frames_persisted == 20));
     stream.reset_connection();
     assert!(eventually(|| stream.metrics().sessions == 2));
     put_all(&stream, rest);

@@ -8,6 +8,7 @@ use gstkvssink::producer::{
 };
 
 use super::*;
+use crate::support::PATIENCE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Method {
@@ -276,12 +277,17 @@ fn run(endpoint: &str, own: &Arc<Own>, media: &Clips) -> (Stats, Result<(), Stre
         .service_callbacks(networking)
         .build()
         .unwrap();
-    let short = Duration::from_millis(if own.real { 1000 } else { 100 });
+    // What hangs is to be noticed soon. Without a fault nothing may be tried twice, however busy the machine is.
+    let (short, staleness) = match (own.fault, own.real) {
+        (None, _) => (PATIENCE, PATIENCE),
+        (_, false) => (Duration::from_millis(100), Duration::from_secs(1)),
+        (_, true) => (Duration::from_secs(1), Duration::from_secs(1)),
+    };
     let definition = StreamDefinition {
         update_retention: true,
         connection_timeout: short,
         completion_timeout: short,
-        connection_staleness: Duration::from_secs(1),
+        connection_staleness: staleness,
         ..definition("cam")
     };
     let stream = producer.create_stream(definition).unwrap();
