@@ -14,6 +14,7 @@ use gstkvssink::{
 
 use super::{ACCESS_KEY, MARKER, SECRET_KEY, TOKEN};
 use crate::support::{
+    PATIENCE,
     bus::{self, is_error},
     feed::{Clip, Fed},
     log::eventually,
@@ -223,7 +224,7 @@ fn panic_in_a_callback(local: &Local, clip: &Clip) -> String {
         .build()
         .unwrap();
     let definition = StreamDefinition {
-        stop_timeout: Duration::from_secs(2),
+        stop_timeout: PATIENCE,
         ..StreamDefinition::new(StreamName::new("cam").unwrap())
     };
     let stream = producer
