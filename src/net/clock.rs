@@ -86,6 +86,11 @@ impl Patience {
         self.limit.saturating_sub(self.since.elapsed())
     }
 
+    /// There never was any.
+    pub(crate) fn is_none(self) -> bool {
+        self.limit.is_zero()
+    }
+
     /// There is some left.
     pub(crate) fn lasts(self) -> bool {
         self.since.elapsed() < self.limit

@@ -32,6 +32,11 @@ use crate::{
 
 /// Longest sleep of a waiting thread before it looks again, so that a wake-up that never came costs no more.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// A process that stood still (stopped, frozen, a machine that is too busy) has spent its patience without that its driver had a
+/// turn. So the driver has this time more, counted in waits: to stand still once more costs one of them.
+const LAST_TURN: Duration = Duration::from_millis(20);
+const LAST_TURNS: u32 = 10;
 /// How long callbacks may take when an end was reached, before whoever waits for it goes on without them.
 pub(crate) const LAST_CALLS: Duration = Duration::from_millis(500);
 /// Shortest suspend that counts; less may be the time between the readings of two clocks.
@@ -457,14 +462,17 @@ impl Intake {
         let may_wait = !self.called_back();
         let mut state = self.lock();
         self.begin_end(&mut state, limit, true);
+        let mut turns = if patience.is_none() { 0 } else { LAST_TURNS };
         loop {
             if let Some(outcome) = state.outcome(u64::MAX, true) {
                 return outcome;
             }
-            if !may_wait || !patience.lasts() {
+            let over = !patience.lasts();
+            if !may_wait || (over && turns == 0) {
                 return Err(state.not_waiting());
             }
-            state = self.wait(state, patience.left());
+            turns -= u32::from(over);
+            state = self.wait(state, if over { LAST_TURN } else { patience.left() });
         }
     }
 
@@ -610,7 +618,7 @@ mod tests {
         prepare(&mut session);
         let clock = Clock::after_suspend_of(TIME);
         (
-            Intake::new(session, clock, thread::current().id(), 0, Arc::default()),
+            Intake::new(session, clock, thread::current().id(), 1, Arc::default()),
             clock,
         )
     }
@@ -621,6 +629,23 @@ mod tests {
                 return at;
             }
         }
+    }
+
+    #[test]
+    fn a_driver_that_stood_still_has_one_more_turn() {
+        let (intake, _) = suspended(|_| ());
+        let patience = Patience::of(Duration::from_millis(1));
+        let stopped = thread::scope(|scope| {
+            // This thread is the driver, and does nothing as long as anybody has patience with it.
+            let stop = scope.spawn(|| intake.stop(Duration::ZERO, patience));
+            let waits = || intake.threads.load(Ordering::Relaxed) > 0;
+            while patience.lasts() || !(waits() || stop.is_finished()) {
+                thread::yield_now();
+            }
+            intake.close();
+            stop.join().unwrap()
+        });
+        assert_eq!(stopped, Ok(()));
     }
 
     #[test]
